@@ -1,0 +1,1 @@
+"""The system that makes the models: data collection, training, evaluation, export."""

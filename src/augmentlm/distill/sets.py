@@ -1,0 +1,74 @@
+"""The teaching data as training examples, split train/dev by family.
+
+An example is one prompt with one or more completions. Several completions of the same prompt are the paper's
+expansion objective: the loss of a seed is the sum over its expansions (arXiv 2412.04871, section 3.2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from augmentlm.tasks import Pair, Task, format_pair, format_pairs
+
+Split = Literal["train", "dev"]
+DEV_SHARE = 10
+"""One family in this many is held out for evaluation."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One prompt (the bare input of a tuned model) with the completions to learn."""
+
+    id: str
+    prompt: str
+    completions: tuple[str, ...]
+
+
+def family_of(row_id: str) -> str:
+    """`math-01/0` and `math-01/3` are siblings of the family `math-01`; other rows stand alone."""
+    return row_id.split("/", 1)[0]
+
+
+def split_of(row_id: str) -> Split:
+    """Fixed by a hash of the family id, so that siblings never part and every set splits alike."""
+    digest = hashlib.sha256(family_of(row_id).encode()).hexdigest()
+    return "dev" if int(digest, 16) % DEV_SHARE == 0 else "train"
+
+
+def read_rows(folder: Path, split: Split | None = None) -> Iterator[dict[str, Any]]:
+    """Rows of every JSONL file in a folder, in a fixed order, of one split or of both."""
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                row = json.loads(line)
+                if split is None or split_of(row["id"]) == split:
+                    yield row
+
+
+def examples(task: Task, data: Path, split: Split, seed: int = 0) -> list[Example]:
+    """The training examples of a task from the folder `data` (with `refine/`, `expand/`, `families/` in it)."""
+    if task == "refine":
+        return [Example(row["id"], row["raw"], (row["refined"],)) for row in read_rows(data / "refine", split)]
+    if task == "expand":
+        return [
+            Example(row["id"], row["instruction"], tuple(row["expansions"]))
+            for row in read_rows(data / "expand", split)
+        ]
+    if task == "pair":
+        return list(_pair_examples(data / "families", split, random.Random(seed)))
+    raise ValueError(f"there is no training set for {task}")
+
+
+def _pair_examples(folder: Path, split: Split, rng: random.Random) -> Iterator[Example]:
+    """Two shuffled siblings in context and the two others as targets; every item is a target once a family."""
+    for row in read_rows(folder, split):
+        pairs = [Pair(item["instruction"], item["response"]) for item in row["items"]]
+        rng.shuffle(pairs)
+        for context, targets in ((pairs[:2], pairs[2:]), (pairs[2:], pairs[:2])):
+            yield Example(row["id"], format_pairs(context), tuple(format_pair(pair) for pair in targets))

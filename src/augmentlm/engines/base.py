@@ -1,0 +1,60 @@
+"""What every engine speaks: a request goes in, text pieces and one completion come out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from augmentlm.catalog import Sampling
+from augmentlm.tasks import Message
+
+Finish = Literal["stop", "length", "cancelled"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One thing to generate. `adapter` names a catalog model whose adapter is applied; None is the bare base."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    adapter: str | None = None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came of a request. `ttft_s` is the time to the first token and `seconds` the whole, both in seconds."""
+
+    text: str
+    finish: Finish
+    prompt_tokens: int
+    completion_tokens: int
+    ttft_s: float
+    seconds: float
+    seed: int | None
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Decoding speed: tokens after the first, over the time after the first."""
+        decoding = self.seconds - self.ttft_s
+        return (self.completion_tokens - 1) / decoding if self.completion_tokens > 1 and decoding > 0 else 0.0
+
+
+class Engine(Protocol):
+    """One loaded base. Both verbs are safe to call from several threads and share nothing between requests.
+
+    Setting `stop` ends the work within about a token; what was written so far comes back with finish "cancelled".
+    """
+
+    def stream(self, request: Request, stop: threading.Event) -> Iterator[str | Completion]:
+        """Pieces of text as they are made; the last item is the `Completion`."""
+        ...
+
+    def generate(self, requests: Sequence[Request], stop: threading.Event) -> Iterator[tuple[int, Completion]]:
+        """Rows as they finish, in any order, each with its index in `requests`."""
+        ...
+
+    def close(self) -> None:
+        """Free the weights. The engine is not used again."""
+        ...

@@ -1,0 +1,35 @@
+"""A chat in ChatML, cut where markup ends and the user's words begin.
+
+Local engines tokenise the two kinds apart: `<|im_start|>` in a user's text stays the characters it is and never
+becomes the token that opens a turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from augmentlm.catalog import Chat
+from augmentlm.tasks import Message
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Text to tokenise. Special tokens are read in `markup` and taken literally elsewhere."""
+
+    text: str
+    markup: bool
+
+
+def segments(messages: Sequence[Message], chat: Chat) -> list[Segment]:
+    """The chat up to where the assistant writes, with the template's own system message when there is none."""
+    if messages[0].role != "system":
+        messages = [Message("system", chat.system), *messages]
+    pieces: list[Segment] = []
+    markup = ""
+    for message in messages:
+        pieces.append(Segment(f"{markup}<|im_start|>{message.role}\n", markup=True))
+        pieces.append(Segment(message.content, markup=False))
+        markup = "<|im_end|>\n"
+    pieces.append(Segment(f"{markup}<|im_start|>assistant\n", markup=True))
+    return pieces
