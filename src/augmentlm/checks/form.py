@@ -1,0 +1,68 @@
+"""Is a text in the form asked for: whole, without chatter, without pieces of the prompt?"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from augmentlm.checks.finding import Finding
+from augmentlm.engines.base import Finish
+
+_PREAMBLE = re.compile(
+    r"^\W{0,4}(?:"
+    r"(?:sure|certainly|of course|absolutely|okay|ok|great)\b\W"
+    r"|here(?:'s| is| are)\b[^\n:]{0,60}\b(?:prompt|instruction|version|rewrite|pair)s?\b[^\n:]{0,40}:"
+    r"|(?:the )?(?:refined|rewritten|revised|improved|new|updated|clear(?:er)?)\b[\w ,]{0,30}"
+    r"(?:prompt|instruction|version)\b\W{0,3}(?::|$|\n)"
+    r"|(?:prompt|instruction|rewritten prompt|new instruction)\W{0,3}:"
+    r"|as an ai\b|i(?:'m| am) sorry,|i (?:can't|cannot) (?:help|assist|answer|provide|fulfil|comply|do that)\b"
+    r"|当然|好的[，,。！!]|以下是|这是.{0,12}(?:提示|指令)|(?:改写|优化|新)后?的?(?:提示词?|指令|版本)[：:]|抱歉"
+    r")",
+    re.IGNORECASE,
+)
+_LEAKS = (
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|endoftext|>",
+    "Reply with the rewritten prompt",
+    "Reply with the new instruction",
+    "### End",
+)
+_LOOP_WORDS, _LOOP_TIMES = 6, 4
+
+
+def preamble(text: str, source: str = "") -> Finding | None:
+    """Talk in front of the text itself: "Sure, here is the refined prompt:", apologies, labels.
+
+    A `source` that begins so itself may be followed by such a text.
+    """
+    match = _PREAMBLE.match(text)
+    if not match or _PREAMBLE.match(source):
+        return None
+    return Finding("preamble", f"begins with {match.group().strip()!r}")
+
+
+def cut_off(finish: Finish) -> Finding | None:
+    """The text ran into the token limit, or was stopped."""
+    if finish == "length":
+        return Finding("cut_off", "the token limit came before the end")
+    return Finding("cut_off", "stopped before the end") if finish == "cancelled" else None
+
+
+def leak(text: str, source: str) -> Finding | None:
+    """Words of the task's prompt or of the chat markup that the user did not write."""
+    for mark in _LEAKS:
+        if mark in text and mark not in source:
+            return Finding("prompt_leak", f"contains {mark!r}")
+    return None
+
+
+def loop(text: str) -> Finding | None:
+    """The same few words again and again."""
+    words = text.split() if " " in text else list(text)
+    runs = Counter(tuple(words[start : start + _LOOP_WORDS]) for start in range(len(words) - _LOOP_WORDS + 1))
+    if runs:
+        run, times = runs.most_common(1)[0]
+        if times >= _LOOP_TIMES and len(set(run)) > 1:
+            return Finding("loop", f"{' '.join(run)!r} stands there {times} times")
+    return None

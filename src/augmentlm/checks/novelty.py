@@ -1,0 +1,47 @@
+"""Is a text new, or nearly a copy? ROUGE-L as in Self-Instruct (arXiv 2212.10560, section 2.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from augmentlm.checks.finding import Finding
+
+NEAR_COPY = 0.7
+"""Self-Instruct drops an instruction whose ROUGE-L with an earlier one is above this."""
+
+_TOKEN = re.compile(r"[a-z0-9]+|[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
+
+
+def tokens(text: str) -> list[str]:
+    """Lower-case words and digits; Chinese, Japanese and Korean characters count one by one."""
+    return _TOKEN.findall(text.lower())
+
+
+def rouge_l(first: str, second: str) -> float:
+    """ROUGE-L F1 between 0 and 1: how long a common subsequence the two texts share."""
+    a, b = tokens(first), tokens(second)
+    if not a or not b:
+        return 1.0 if first.strip() == second.strip() else 0.0
+    return 2 * _common_subsequence(a, b) / (len(a) + len(b))
+
+
+def near_copy(text: str, others: Mapping[str, str], threshold: float = NEAR_COPY) -> Finding | None:
+    """The nearest of `others` (label → text) if it is nearer than the threshold."""
+    label, score = max(((label, rouge_l(text, other)) for label, other in others.items()), key=lambda p: p[1])
+    if score <= threshold:
+        return None
+    return Finding("near_copy", f"{score:.2f} ROUGE-L with {label}")
+
+
+def _common_subsequence(a: list[str], b: list[str]) -> int:
+    """Length of the longest common subsequence, a machine word of columns at a time (Hyyrö 2004)."""
+    places: dict[str, int] = {}
+    for index, token in enumerate(a):
+        places[token] = places.get(token, 0) | 1 << index
+    everything = (1 << len(a)) - 1
+    row = everything
+    for token in b:
+        hits = row & places.get(token, 0)
+        row = (row + hits | row - hits) & everything
+    return len(a) - row.bit_count()
