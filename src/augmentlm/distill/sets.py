@@ -14,11 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from augmentlm.checks.novelty import rouge_l
 from augmentlm.tasks import Pair, Task, format_pair, format_pairs
 
 Split = Literal["train", "dev"]
 DEV_SHARE = 10
 """One family in this many is held out for evaluation."""
+
+NOVEL_TARGET = 0.6
+"""Expansions nearer to their seed than this (ROUGE-L) are not taught: a model that learns them makes near-copies."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,17 @@ def examples(task: Task, data: Path, split: Split, seed: int = 0) -> list[Exampl
     if task == "refine":
         return [Example(row["id"], row["raw"], (row["refined"],)) for row in read_rows(data / "refine", split)]
     if task == "expand":
-        return [
-            Example(row["id"], row["instruction"], tuple(row["expansions"]))
-            for row in read_rows(data / "expand", split)
-        ]
+        return list(_expand_examples(data / "expand", split))
     if task == "pair":
         return list(_pair_examples(data / "families", split, random.Random(seed)))
     raise ValueError(f"there is no training set for {task}")
+
+
+def _expand_examples(folder: Path, split: Split) -> Iterator[Example]:
+    for row in read_rows(folder, split):
+        novel = [text for text in row["expansions"] if rouge_l(row["instruction"], text) <= NOVEL_TARGET]
+        if novel:
+            yield Example(row["id"], row["instruction"], tuple(novel))
 
 
 def _pair_examples(folder: Path, split: Split, rng: random.Random) -> Iterator[Example]:
