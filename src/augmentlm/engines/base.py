@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -44,14 +44,16 @@ class Completion:
 class Engine(Protocol):
     """One loaded base. Both verbs are safe to call from several threads and share nothing between requests.
 
-    Setting `stop` ends the work within about a token; what was written so far comes back with finish "cancelled".
+    Setting `stop`, or closing the generator, ends the work within about a token; what was written so far comes back with finish "cancelled".
     """
 
-    def stream(self, request: Request, stop: threading.Event) -> Iterator[str | Completion]:
+    def stream(self, request: Request, stop: threading.Event) -> Generator[str | Completion, None, None]:
         """Pieces of text as they are made; the last item is the `Completion`."""
         ...
 
-    def generate(self, requests: Sequence[Request], stop: threading.Event) -> Iterator[tuple[int, Completion]]:
+    def generate(
+        self, requests: Sequence[Request], stop: threading.Event
+    ) -> Generator[tuple[int, Completion], None, None]:
         """Rows as they finish, in any order, each with its index in `requests`."""
         ...
 

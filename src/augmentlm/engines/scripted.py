@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from augmentlm.engines.base import Completion, Finish, Request
 from augmentlm.tasks import Message
@@ -25,7 +25,7 @@ class ScriptedEngine:
         self.script = script
         self.delay = delay
 
-    def stream(self, request: Request, stop: threading.Event) -> Iterator[str | Completion]:
+    def stream(self, request: Request, stop: threading.Event) -> Generator[str | Completion, None, None]:
         started = time.perf_counter()
         written: list[str] = []
         first = 0.0
@@ -50,7 +50,9 @@ class ScriptedEngine:
             seed=request.sampling.seed,
         )
 
-    def generate(self, requests: Sequence[Request], stop: threading.Event) -> Iterator[tuple[int, Completion]]:
+    def generate(
+        self, requests: Sequence[Request], stop: threading.Event
+    ) -> Generator[tuple[int, Completion], None, None]:
         for index, request in enumerate(requests):
             *_, completion = self.stream(request, stop)
             assert isinstance(completion, Completion)

@@ -1,0 +1,261 @@
+"""The one noun users hold: `load(task)` gives an `Augmenter` to call, to stream from and to run over many inputs."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from augmentlm import catalog
+from augmentlm.catalog import Model, Sampling
+from augmentlm.checks import Finding, assess
+from augmentlm.engines.base import Completion, Engine, Request
+from augmentlm.engines.pool import EnginePool, default_pool
+from augmentlm.errors import InputError
+from augmentlm.machine import Plan, inspect, plan
+from augmentlm.results import Result, TextStream
+from augmentlm.tasks import TASKS, Style, Task, TaskInput, check_input, parse, render
+from augmentlm.weights import Progress, is_cached
+
+__all__ = ["Augmenter", "Result", "TextStream", "load"]
+
+
+def load(
+    task: Task,
+    model: str | None = None,
+    *,
+    engine: str | None = None,
+    quantization: str | None = None,
+    endpoint: str | None = None,
+    api_key: str | None = None,
+    pool: EnginePool | None = None,
+    progress: Progress | None = None,
+) -> Augmenter:
+    """An augmenter for a task, on the best model that fits this machine or on the one named.
+
+    With `endpoint` (the base URL of an OpenAI-compatible server) `model` is the server's name for it. Weights are
+    fetched and loaded at the first use; `progress` hears of the bytes. Raises `UnknownModelError`, `InputError`
+    (unknown task), `DoesNotFitError`, `MissingExtraError`.
+    """
+    if task not in TASKS:
+        raise InputError(f"There is no task called {task!r}.", hint=f"Choose one of {', '.join(TASKS)}.")
+    if endpoint:
+        return Augmenter(task, _remote(endpoint, model, api_key))
+    entry = catalog.model(model) if model else best_model(task)
+    if task not in entry.tasks:
+        able = ", ".join(candidate.name for candidate in catalog.models_for(task))
+        raise InputError(f"{entry.name} can't do {task}.", hint=f"These can: {able}.")
+    chosen = plan(entry, inspect(), engine=engine, quantization=quantization)
+    return Augmenter(task, _Local(entry, chosen, pool or default_pool(), progress))
+
+
+def best_model(task: Task) -> Model:
+    """The largest published model that is downloaded and fits a GPU here; otherwise the embedded one."""
+    able = catalog.models_for(task)
+    machine = inspect()
+    published = [entry for entry in able if entry.family in ("hub-7b", "hub-1.5b") and is_cached(entry.artifact)]
+    for entry in sorted(published, key=lambda entry: -entry.shape.parameters) if machine.gpus else ():
+        if plan(entry, machine).device == "cuda":
+            return entry
+    return next((entry for entry in able if entry.family == "embedded"), able[0])
+
+
+class Augmenter:
+    """A task on a model. Made by `load`; safe to use from several threads."""
+
+    def __init__(self, task: Task, source: _Local | _Remote) -> None:
+        self.task = task
+        self._source = source
+
+    @property
+    def model(self) -> str:
+        return self._source.name
+
+    @property
+    def engine(self) -> str:
+        return self._source.engine
+
+    @property
+    def quantization(self) -> str:
+        return self._source.quantization
+
+    def warm_up(self, stop: threading.Event | None = None) -> None:
+        """Fetch and load the weights now instead of at the first use."""
+        with self._source.lease(stop or threading.Event()):
+            pass
+
+    def __call__(self, value: TaskInput, *, stop: threading.Event | None = None, **sampling: Any) -> Result:
+        """One result for one input. `sampling` is `temperature`, `top_p`, `top_k`, `max_tokens`, `seed`."""
+        stream = self.stream(value, stop=stop, **sampling)
+        for _ in stream:
+            pass
+        return stream.result
+
+    def stream(self, value: TaskInput, *, stop: threading.Event | None = None, **sampling: Any) -> TextStream:
+        """The same, piece by piece. Input that can't be worked on raises `InputError` at once."""
+        checked = check_input(self.task, value)
+        event = stop or threading.Event()
+        return TextStream(self._stream(checked, self._sampling(sampling), event), event.set)
+
+    def batch(
+        self, values: Sequence[TaskInput], n: int = 1, *, stop: threading.Event | None = None, **sampling: Any
+    ) -> Iterator[Result]:
+        """`n` results for each input, as they finish; `Result.index` says of which input.
+
+        An input that can't be worked on comes back at once with the finding `input`; the others go on. Results of
+        the same input are checked against each other too. With a `seed`, sample k uses seed + k.
+        """
+        if n < 1:
+            raise InputError(f"{n} results can't be made.", hint="Ask for one or more.")
+        settings = self._sampling(sampling)
+        rows: list[tuple[int, TaskInput, Request]] = []
+        for index, value in enumerate(values):
+            try:
+                checked = check_input(self.task, value)
+            except InputError as error:
+                yield self._refused(index, value, error)
+                continue
+            rows += [(index, checked, self._request(checked, settings, sample)) for sample in range(n)]
+        if rows:
+            yield from self._batch(rows, stop or threading.Event())
+
+    def _stream(self, value: TaskInput, sampling: Sampling, stop: threading.Event) -> Iterator[str | Result]:
+        # `closing`, because a reader who leaves early must not leave the model running.
+        with (
+            self._source.lease(stop) as engine,
+            closing(engine.stream(self._request(value, sampling, 0), stop)) as pieces,
+        ):
+            for piece in pieces:
+                yield self._result(0, value, piece, {}) if isinstance(piece, Completion) else piece
+
+    def _batch(self, rows: list[tuple[int, TaskInput, Request]], stop: threading.Event) -> Iterator[Result]:
+        earlier: dict[int, dict[str, str]] = {}
+        requests = [request for _, _, request in rows]
+        with self._source.lease(stop) as engine, closing(engine.generate(requests, stop)) as completions:
+            for place, completion in completions:
+                index, value, _ = rows[place]
+                siblings = earlier.setdefault(index, {})
+                result = self._result(index, value, completion, siblings)
+                if result.accepted and result.output is not None:
+                    text = result.output if isinstance(result.output, str) else result.output.instruction
+                    siblings[f"result {len(siblings) + 1}"] = text
+                yield result
+
+    def _sampling(self, wanted: dict[str, Any]) -> Sampling:
+        given = {name: value for name, value in wanted.items() if value is not None}
+        try:
+            sampling = replace(catalog.default_sampling(self.task), **given)
+        except TypeError as error:
+            raise InputError(f"Unknown sampling setting: {error}.") from error
+        if sampling.temperature < 0 or not 0 < sampling.top_p <= 1 or sampling.top_k < 0 or sampling.max_tokens < 1:
+            raise InputError(
+                "The sampling settings are out of range.",
+                hint="temperature ≥ 0, 0 < top_p ≤ 1, top_k ≥ 0 and max_tokens ≥ 1.",
+            )
+        return sampling
+
+    def _request(self, value: TaskInput, sampling: Sampling, sample: int) -> Request:
+        # Every row gets a seed of its own, drawn here when none is given, so that each can be repeated.
+        seed = secrets.randbelow(2**31) if sampling.seed is None else sampling.seed + sample
+        messages = render(self.task, value, self._source.style)
+        return Request(messages, replace(sampling, seed=seed), self._source.adapter)
+
+    def _result(self, index: int, value: TaskInput, completion: Completion, earlier: dict[str, str]) -> Result:
+        parsed = parse(self.task, completion.text)
+        return Result(
+            task=self.task,
+            model=self.model,
+            engine=self.engine,
+            quantization=self.quantization,
+            input=value,
+            output=parsed.value,
+            text=completion.text,
+            finish=completion.finish,
+            findings=assess(self.task, value, parsed, completion.finish, earlier),
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            ttft_s=completion.ttft_s,
+            seconds=completion.seconds,
+            seed=completion.seed,
+            index=index,
+        )
+
+    def _refused(self, index: int, value: TaskInput, error: InputError) -> Result:
+        return Result(
+            task=self.task,
+            model=self.model,
+            engine=self.engine,
+            quantization=self.quantization,
+            input=value,
+            output=None,
+            text="",
+            finish="stop",
+            findings=(Finding("input", str(error)),),
+            prompt_tokens=0,
+            completion_tokens=0,
+            ttft_s=0.0,
+            seconds=0.0,
+            seed=None,
+            index=index,
+        )
+
+
+@dataclass(frozen=True)
+class _Local:
+    """A catalog model on this machine, leased from the pool for each piece of work."""
+
+    entry: Model
+    plan: Plan
+    pool: EnginePool
+    progress: Progress | None
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def engine(self) -> str:
+        return self.plan.engine
+
+    @property
+    def quantization(self) -> str:
+        return self.plan.quantization
+
+    @property
+    def style(self) -> Style:
+        return self.entry.style
+
+    @property
+    def adapter(self) -> str | None:
+        return self.entry.name if self.entry.adapter else None
+
+    def lease(self, stop: threading.Event) -> AbstractContextManager[Engine]:
+        return self.pool.lease(self.plan, progress=self.progress, stop=stop)
+
+
+@dataclass(frozen=True)
+class _Remote:
+    """A model behind an OpenAI-compatible server: general, so it gets the task explained."""
+
+    name: str
+    server: Engine
+    engine: str = "endpoint"
+    quantization: str = "unknown"
+    style: Style = "prompted"
+    adapter: str | None = None
+
+    def lease(self, stop: threading.Event) -> AbstractContextManager[Engine]:
+        return nullcontext(self.server)
+
+
+def _remote(endpoint: str, model: str | None, api_key: str | None) -> _Remote:
+    from augmentlm.engines.endpoint import EndpointEngine
+
+    if not model:
+        raise EngineError(
+            "An endpoint needs the name of a model.", hint="Name it as the server does, such as qwen-max."
+        )
+    return _Remote(model, EndpointEngine(endpoint, model, api_key))
