@@ -27,7 +27,7 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ),
     ("placeholder", re.compile(r"\{\{?[\w .-]{1,40}\}\}?|\[[A-Z][\w .-]{0,40}\]|<[A-Za-z][\w -]{0,30}>|%[sd]\b")),
     ("quote", re.compile(r"\"[^\"\n\0]{2,200}\"|“[^”\n\0]{2,200}”|「[^」\n\0]{2,100}」|《[^》\n\0]{1,60}》")),
-    ("number", re.compile(r"(?<![\w.])[$€£¥]?\d+(?:[.,:/]\d+)*%?(?![\d])")),
+    ("number", re.compile(r"(?<![A-Za-z0-9_.])[$€£¥]?\d+(?:[.,:/]\d+)*%?(?![\d])")),
 )
 _NAME = re.compile(r"(?<![A-Za-z0-9\0])[A-Z][\w&+#]*(?:['’.-][A-Za-z]\w*)*", re.ASCII)
 _INNER_CAPITAL = re.compile(r"^(?:[A-Z]{2,}[\w+#]*|[A-Z]?[a-z]+[A-Z]\w*|[A-Z]\d\w*|[A-Z][+#]+)$")
@@ -80,7 +80,7 @@ def _names(text: str) -> list[tuple[int, str]]:
 
 def _kept(fact: Fact, output: str) -> bool:
     if fact.kind == "number":
-        return _number(fact.text) in _numbers(output) or _squeeze(fact.text) in _squeeze(output)
+        return _number(fact.text) in _numbers(output)
     if fact.kind == "name":
         stem = re.escape(fact.text.casefold().rstrip("."))
         return re.search(rf"(?<![a-z0-9]){stem}", output.casefold()) is not None

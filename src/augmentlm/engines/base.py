@@ -44,7 +44,8 @@ class Completion:
 class Engine(Protocol):
     """One loaded base. Both verbs are safe to call from several threads and share nothing between requests.
 
-    Setting `stop`, or closing the generator, ends the work within about a token; what was written so far comes back with finish "cancelled".
+    Setting `stop`, or closing the generator, ends the work within about a token; with `stop`, what was written so
+    far comes back with finish "cancelled".
     """
 
     def stream(self, request: Request, stop: threading.Event) -> Generator[str | Completion, None, None]:

@@ -1,0 +1,57 @@
+import pytest
+
+from augmentlm.checks.form import cut_off, leak, loop, preamble
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sure, write a poem.",
+        "Here is the refined prompt: Write a poem.",
+        "**Refined Prompt:** Write a poem.",
+        "Rewritten prompt:\nWrite a poem.",
+        "当然，写一首诗。",
+        "改写后的提示：写一首诗。",
+        "I'm sorry, but I can't do that.",
+    ],
+)
+def test_chatter_before_the_text_is_a_preamble(text):
+    assert preamble(text).code == "preamble"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Write a poem.",
+        "Here is a dull sentence: 'It rained.' Make it vivid.",
+        "I can't sleep; tell me what to do.",
+        "Refine my CV.",
+        "Surely you can write a poem.",
+        "好友聚会的邀请，请写得热情些。",
+    ],
+)
+def test_a_text_that_begins_at_once_has_no_preamble(text):
+    assert preamble(text) is None
+
+
+def test_a_source_that_begins_so_itself_excuses_the_text():
+    assert preamble("Prompt: a city at night", source="Prompt: a dog on a beach") is None
+
+
+def test_words_of_the_task_prompt_leak_only_when_the_user_did_not_write_them():
+    text = "Reply with the rewritten prompt alone."
+    assert leak(text, "write a poem").code == "prompt_leak"
+    assert leak(text, f"what does '{text}' mean") is None
+
+
+def test_the_token_limit_and_a_stop_are_told_apart():
+    assert "limit" in cut_off("length").evidence
+    assert "stopped" in cut_off("cancelled").evidence
+    assert cut_off("stop") is None
+
+
+def test_the_same_words_again_and_again_are_a_loop():
+    assert loop("and then we go on " * 12).code == "loop"
+    assert loop("一次又一次地说同样的话" * 9).code == "loop"
+    assert loop("Write a short story with a beginning, a middle and an end.") is None
+    assert loop("- - - - - - - - - - - - - - - -") is None

@@ -1,0 +1,41 @@
+import random
+
+import pytest
+
+from augmentlm.checks.novelty import near_copy, rouge_l
+
+
+def plain_rouge_l(a: list[str], b: list[str]) -> float:
+    """The textbook table, to hold the bit-parallel one against."""
+    table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, x in enumerate(a, 1):
+        for j, y in enumerate(b, 1):
+            table[i][j] = table[i - 1][j - 1] + 1 if x == y else max(table[i - 1][j], table[i][j - 1])
+    return 2 * table[-1][-1] / (len(a) + len(b))
+
+
+def test_scores_are_those_of_the_textbook_table():
+    rng = random.Random(7)
+    for _ in range(300):
+        a = [rng.choice("abcdefg") for _ in range(rng.randint(1, 90))]
+        b = [rng.choice("abcdefg") for _ in range(rng.randint(1, 90))]
+        assert rouge_l(" ".join(a), " ".join(b)) == pytest.approx(plain_rouge_l(a, b))
+
+
+def test_case_and_punctuation_do_not_make_a_text_new():
+    assert rouge_l("Plan a trip, to Kyoto!", "plan a trip to kyoto") == 1.0
+
+
+def test_chinese_is_compared_by_character():
+    assert 0.5 < rouge_l("写一首关于春天的诗", "写一首关于秋天的歌") < 1.0
+
+
+def test_texts_without_words_are_alike_only_when_equal():
+    assert rouge_l("???", "???") == 1.0
+    assert rouge_l("???", "!!!") == 0.0
+
+
+def test_the_nearest_other_is_named_with_its_score():
+    finding = near_copy("plan a trip to Kyoto", {"the seed": "plan a trip to Osaka", "result 1": "bake a cake"})
+    assert (finding.code, finding.evidence) == ("near_copy", "0.80 ROUGE-L with the seed")
+    assert near_copy("bake bread", {"the seed": "plan a trip to Osaka"}) is None
