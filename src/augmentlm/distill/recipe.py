@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args, get_type_hints
 
 from augmentlm.errors import InputError
-from augmentlm.tasks import Task
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -17,7 +16,7 @@ RECIPES = Path(__file__).parent / "recipes"
 class Recipe:
     """`tokens_per_row` tokens of packed examples are one row; `rows_per_step` rows a device make one step."""
 
-    task: Task
+    task: Literal["expand", "refine", "pair"]
     base: str
     method: Literal["lora", "full"]
     rank: int
@@ -35,14 +34,35 @@ class Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
+    """The recipe in a TOML file. Raises `InputError` naming the key that is missing, unknown or of the wrong kind."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"The recipe {path} can't be read.", hint="Give the path of a TOML file.") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"The recipe {path} is not valid TOML: {error}.") from error
-    names = {field.name for field in fields(Recipe)}
-    for problem, keys in (("lacks", names - values.keys()), ("has unknown", values.keys() - names)):
+    kinds = get_type_hints(Recipe)
+    for problem, keys in (("lacks", kinds.keys() - values.keys()), ("has unknown", values.keys() - kinds.keys())):
         if keys:
             raise InputError(f"The recipe {path} {problem}: {', '.join(sorted(keys))}.")
+    for key, kind in kinds.items():
+        wanted = _mismatch(values[key], kind)
+        if wanted:
+            raise InputError(f"In the recipe {path}, {key} is {values[key]!r}; it has to be {wanted}.")
     return Recipe(**values)
+
+
+def _mismatch(value: Any, kind: Any) -> str | None:
+    """What the value has to be, if it is something else."""
+    if choices := get_args(kind):
+        return None if value in choices else " or ".join(choices)
+    if kind is float:
+        fits = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        return None if fits else "a number, zero or more"
+    if kind is int:
+        return (
+            None
+            if isinstance(value, int) and not isinstance(value, bool) and value > 0
+            else "a whole number above zero"
+        )
+    return None if isinstance(value, str) else "text"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from augmentlm.checks.novelty import rouge_l
+from augmentlm.errors import InputError
 from augmentlm.tasks import Pair, Task, format_pair, format_pairs
 
 Split = Literal["train", "dev"]
@@ -47,11 +48,18 @@ def split_of(row_id: str) -> Split:
 
 def read_rows(folder: Path, split: Split | None = None) -> Iterator[dict[str, Any]]:
     """Rows of every JSONL file in a folder, in a fixed order, of one split or of both."""
-    for path in sorted(folder.glob("*.jsonl")):
+    paths = sorted(folder.glob("*.jsonl"))
+    if not paths:
+        raise InputError(f"There are no JSONL files in {folder}.", hint="Give the folder that holds refine/, expand/ …")
+    for path in paths:
         with path.open(encoding="utf-8") as lines:
-            for line in lines:
-                row = json.loads(line)
-                if split is None or split_of(row["id"]) == split:
+            for number, line in enumerate(lines, 1):
+                try:
+                    row = json.loads(line)
+                    wanted = split is None or split_of(row["id"]) == split
+                except (json.JSONDecodeError, KeyError, TypeError) as error:
+                    raise InputError(f"Line {number} of {path} is not a JSON object with an id.") from error
+                if wanted:
                     yield row
 
 

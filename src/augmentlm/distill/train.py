@@ -7,27 +7,33 @@ packed (see `packing`), the loss is over completions alone, and logits are compu
 from __future__ import annotations
 
 import json
-import resource
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
+    PrinterCallback,
     Trainer,
     TrainerCallback,
     TrainingArguments,
     set_seed,
 )
 
+from augmentlm.distill.curve import write_curve
 from augmentlm.distill.packing import Tokens, collate, encode_example, plan_rows
 from augmentlm.distill.recipe import Recipe
 from augmentlm.distill.sets import examples
+from augmentlm.errors import DoesNotFitError, InputError
+
+STOP = "<|im_end|>"
 
 
 class PackedRows(torch.utils.data.Dataset):
@@ -62,48 +68,144 @@ class PackedTrainer(Trainer):
 
 
 class Progress(TrainerCallback):
-    """One line a logging interval: step, loss, tokens a second, minutes left; and the same as CSV."""
+    """One line a logging interval: step, loss, tokens a second, minutes left; the same as CSV and as a picture.
 
-    def __init__(self, out: Path, tokens_of_row: list[int], rows_per_step: int) -> None:
+    Only the first of several processes writes; its tokens a second are those of all processes together.
+    """
+
+    def __init__(self, out: Path, tokens_of_row: list[int]) -> None:
+        self.out = out
         self.csv = out / "loss.csv"
-        self.rows_per_step = rows_per_step
         self.tokens_of_row = tokens_of_row
         self.started = 0.0
         self.first_step = 0
+        self.tokens_per_second = 0.0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.started, self.first_step = time.monotonic(), state.global_step
-        if not self.csv.exists():
-            self.csv.write_text("step,loss,learning_rate,tokens_per_second\n", encoding="utf-8")
+        if not state.is_world_process_zero:
+            return
+        lines = self.csv.read_text(encoding="utf-8").splitlines()[1:] if self.csv.exists() else []
+        # What was logged after the checkpoint that training resumes from will be logged again.
+        kept = [line for line in lines if int(line.split(",", 1)[0]) <= state.global_step]
+        self.csv.write_text("\n".join(["step,loss,learning_rate,tokens_per_second", *kept, ""]), encoding="utf-8")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        if not logs or "loss" not in logs:
+        if not state.is_world_process_zero or not logs or "loss" not in logs:
             return
         seconds = time.monotonic() - self.started
         done = state.global_step - self.first_step
-        rows = slice(self.first_step * self.rows_per_step, state.global_step * self.rows_per_step)
-        speed = sum(self.tokens_of_row[rows]) / seconds
+        step_rows = args.gradient_accumulation_steps * args.world_size
+        rows = slice(self.first_step * step_rows, state.global_step * step_rows)
+        self.tokens_per_second = sum(self.tokens_of_row[rows]) / seconds
         left = seconds / done * (state.max_steps - state.global_step)
         with self.csv.open("a", encoding="utf-8") as file:
-            file.write(f"{state.global_step},{logs['loss']:.4f},{logs['learning_rate']:.3e},{speed:.1f}\n")
+            file.write(
+                f"{state.global_step},{logs['loss']:.4f},{logs['learning_rate']:.3e},{self.tokens_per_second:.1f}\n"
+            )
         print(
-            f"step {state.global_step}/{state.max_steps}  loss {logs['loss']:.3f}  {speed:.0f} tokens/s  "
-            f"{left / 60:.0f} min left",
+            f"step {state.global_step}/{state.max_steps}  loss {logs['loss']:.3f}  "
+            f"{self.tokens_per_second:.0f} tokens/s  {left / 60:.0f} min left",
             flush=True,
         )
 
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            write_curve(self.csv, self.out / "loss.svg")
 
-def train(recipe: Recipe, base: Path, data: Path, out: Path) -> None:
+
+def train(recipe: Recipe, base: Path, data: Path, out: Path) -> Path:
     """Train to `out/adapter` (or `out/model` for full fine-tuning), resuming from the newest checkpoint in `out`.
 
-    `base` is a folder in Hugging Face form. Writes `loss.csv` as it goes and `training.json` (recipe, tokens,
-    seconds, peak memory) at the end.
+    `base` is a folder in Hugging Face form. Writes `loss.csv` and `loss.svg` as it goes and `training.json` (recipe,
+    tokens, seconds, peak memory) at the end; returns the folder of the trained weights. A training that has ended is
+    not repeated. Raises `InputError` for a base, data or an `out` of another recipe that can't be trained on, and
+    `DoesNotFitError` when memory runs out.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    trained = out / ("adapter" if recipe.method == "lora" else "model")
+    _same_recipe(recipe, out)
+    if (out / "training.json").exists() and trained.exists():
+        return trained
     set_seed(recipe.seed)
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    stop_id = tokenizer.convert_tokens_to_ids("<|im_end|>")
-    tokens = [
+    tokens = _tokens(recipe, base, data)
+    rows = plan_rows([len(item) for item in tokens], recipe.tokens_per_row, recipe.epochs, recipe.seed)
+    if not rows:
+        raise InputError(
+            f"No {recipe.task} example in {data} fits {recipe.tokens_per_row} tokens.",
+            hint="Raise tokens_per_row in the recipe.",
+        )
+    arguments = _arguments(recipe, out)
+    started = time.monotonic()
+    progress = Progress(out, [sum(len(tokens[index]) for index in row) for row in rows])
+    trainer = PackedTrainer(
+        model=_model(recipe, base, arguments.device),
+        args=arguments,
+        train_dataset=PackedRows(tokens, rows),
+        data_collator=lambda batch: _as_inputs(batch[0]),
+        callbacks=[progress],
+    )
+    trainer.remove_callback(PrinterCallback)  # Progress says the same for a person
+    checkpoint = _newest_checkpoint(out / "checkpoints")
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError as error:
+        raise DoesNotFitError(
+            "The training ran out of GPU memory.", hint="Lower tokens_per_row in the recipe; checkpoints are kept."
+        ) from error
+    if trainer.is_world_process_zero():
+        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(trained)
+        write_curve(progress.csv, out / "loss.svg")
+        summary = {
+            "recipe": asdict(recipe),
+            "examples": len(tokens),
+            "too_long": sum(len(item) > recipe.tokens_per_row for item in tokens),
+            "tokens": sum(progress.tokens_of_row),
+            "steps": trainer.state.global_step,
+            "steps_this_session": trainer.state.global_step - progress.first_step,
+            "seconds_this_session": round(time.monotonic() - started, 1),
+            "tokens_per_second": round(progress.tokens_per_second, 1),
+            "peak_memory_gb": round(_peak_bytes() / 1e9, 2),
+            "device": str(arguments.device),
+            "processes": arguments.world_size,
+        }
+        (out / "training.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return trained
+
+
+def _same_recipe(recipe: Recipe, out: Path) -> None:
+    """Note the recipe in `out`, or refuse to go on there with another one: its rows and shapes would not fit."""
+    note = out / "recipe.json"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not note.exists():
+            note.write_text(json.dumps(asdict(recipe), indent=2) + "\n", encoding="utf-8")
+        earlier = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"The training folder {out} can't be used: {error}.", hint="Give another --out.") from error
+    # How often to save and log may change on the way; everything else decides what is trained.
+    changed = [
+        key
+        for key, value in asdict(recipe).items()
+        if key not in ("save_every", "log_every") and earlier.get(key) != value
+    ]
+    if changed:
+        raise InputError(
+            f"{out} holds a training with another {', '.join(changed)}.",
+            hint="Give another --out, or delete the folder to start over.",
+        )
+
+
+def _tokens(recipe: Recipe, base: Path, data: Path) -> list[Tokens]:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"There is no tokenizer in {base}.", hint="Give a folder in Hugging Face form as the base."
+        ) from error
+    stop_id = tokenizer.convert_tokens_to_ids(STOP)
+    if stop_id is None or stop_id == tokenizer.unk_token_id:
+        raise InputError(f"The base {base} has no {STOP} token.", hint="Take a base that chats in ChatML, like Qwen.")
+    return [
         encode_example(
             example,
             lambda text: tokenizer.apply_chat_template(
@@ -114,7 +216,9 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path) -> None:
         )
         for example in examples(recipe.task, data, "train", recipe.seed)
     ]
-    rows = plan_rows([len(item) for item in tokens], recipe.tokens_per_row, recipe.epochs, recipe.seed)
+
+
+def _arguments(recipe: Recipe, out: Path) -> TrainingArguments:
     cuda = torch.cuda.is_available()
     arguments = TrainingArguments(
         output_dir=str(out / "checkpoints"),
@@ -133,28 +237,28 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path) -> None:
         report_to="none",
         disable_tqdm=True,
         use_cpu=not cuda,
+        # Weights that are trained stand in fp32 (see _model); where that is all of them, bf16 is the compute type.
+        bf16=cuda or recipe.method == "full",
         seed=recipe.seed,
     )
-    started = time.monotonic()
-    trainer = PackedTrainer(
-        model=_model(recipe, base, cuda),
-        args=arguments,
-        train_dataset=PackedRows(tokens, rows),
-        data_collator=lambda batch: _as_inputs(batch[0]),
-        callbacks=[Progress(out, [sum(len(tokens[index]) for index in row) for row in rows], recipe.rows_per_step)],
-    )
-    checkpoints = list((out / "checkpoints").glob("checkpoint-*"))
-    trainer.train(resume_from_checkpoint=bool(checkpoints))
-    trainer.model.save_pretrained(out / ("adapter" if recipe.method == "lora" else "model"))
-    summary = {
-        "recipe": asdict(recipe),
-        "examples": len(tokens),
-        "tokens": sum(len(tokens[index]) for row in rows for index in row),
-        "steps": trainer.state.global_step,
-        "seconds_this_session": round(time.monotonic() - started, 1),
-        "peak_memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
-    }
-    (out / "training.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    if arguments.n_gpu > 1:
+        # The Trainer would fall back to DataParallel, which cuts one row in pieces.
+        raise InputError(
+            f"There are {arguments.n_gpu} GPUs and one process.",
+            hint="Start with `accelerate launch -m augmentlm train …`, or set CUDA_VISIBLE_DEVICES=0.",
+        )
+    return arguments
+
+
+def _newest_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint. `trainer_state.json` is written last: without it the writing was cut off."""
+    whole = []
+    for path in folder.glob("checkpoint-*"):
+        try:
+            whole.append((json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))["global_step"], path))
+        except (OSError, json.JSONDecodeError):
+            continue
+    return max(whole)[1] if whole else None
 
 
 def _as_inputs(row: list[Tokens]) -> dict[str, torch.Tensor]:
@@ -162,25 +266,34 @@ def _as_inputs(row: list[Tokens]) -> dict[str, torch.Tensor]:
     return {**{k: v for k, v in inputs.items() if k != "positions"}, "logits_to_keep": inputs["positions"]}
 
 
-def _model(recipe: Recipe, base: Path, cuda: bool) -> Any:
-    quantization = None
-    if cuda and recipe.method == "lora":
-        quantization = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
-        )
-    model = AutoModelForCausalLM.from_pretrained(
-        base,
-        dtype=torch.bfloat16,
-        attn_implementation="sdpa",
-        quantization_config=quantization,
-        use_safetensors=True,
+def _model(recipe: Recipe, base: Path, device: torch.device, quantize: bool | None = None) -> Any:
+    """The model to train. `quantize` puts a LoRA's base in NF4: on CUDA unless told otherwise (QLoRA, arXiv 2305.14314)."""
+    lora = recipe.method == "lora"
+    if quantize is None:
+        quantize = lora and device.type == "cuda"
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
     )
-    if recipe.method == "full":
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            base,
+            # bf16 is too coarse for small updates: what is trained is kept in fp32 (PEFT does so for a LoRA).
+            dtype=torch.bfloat16 if lora else torch.float32,
+            attn_implementation="sdpa",
+            quantization_config=quantization if quantize else None,
+            device_map={"": device} if quantize else None,
+            use_safetensors=True,
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"The base {base} can't be loaded: {error}", hint="Give a folder with config.json and safetensors weights."
+        ) from error
+    if not lora:
         return model
-    if quantization:
+    if quantize:
         model = prepare_model_for_kbit_training(model)
     return get_peft_model(
         model,
@@ -192,3 +305,15 @@ def _model(recipe: Recipe, base: Path, cuda: bool) -> Any:
             task_type="CAUSAL_LM",
         ),
     )
+
+
+def _peak_bytes() -> int:
+    """The most memory this process has held: on the GPU where there is one, else of the machine."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
+    import resource  # not there on Windows
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
