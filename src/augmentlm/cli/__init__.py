@@ -1,0 +1,136 @@
+"""The command `augmentlm`. Nothing heavy is imported before a verb needs it, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from augmentlm import __version__
+from augmentlm.errors import AugmentLMError, EngineError, StoppedError, WeightsError
+
+if TYPE_CHECKING:
+    from augmentlm.engines.pool import EnginePool
+
+DONE, NOTHING_USABLE, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None, *, pool: EnginePool | None = None) -> int:
+    """Run one command and return its exit code. `pool` holds the engines; tests give one of their own."""
+    # Prompts and results come in every script; a terminal's old code page must not stop them.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    try:
+        options = _parser().parse_args(arguments)
+        return _run(options, pool)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends even a cleanup that hangs
+        return _say("Stopped.", INTERRUPTED)
+    except StoppedError as error:
+        return _say(str(error), INTERRUPTED)
+    except BrokenPipeError:
+        # The reader (`| head -1`) has what it wanted. Python would complain when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except (WeightsError, EngineError) as error:
+        return _say(str(error), NOTHING_USABLE)
+    except AugmentLMError as error:
+        return _say(str(error), WRONG_USE)
+
+
+def _run(options: argparse.Namespace, pool: EnginePool | None) -> int:
+    match options.verb:
+        case "models":
+            from augmentlm.cli import models
+
+            return models.run(options)
+        case "app":
+            from augmentlm.cli import app
+
+            return app.run(options)
+        case _:
+            from augmentlm.cli import generate
+
+            return generate.run(options, pool)
+
+
+def _say(message: str, code: int) -> int:
+    sys.stdout.flush()
+    print(f"augmentlm: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong use is answered in one line instead of a screen of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_USE, f"{self.prog}: {message}. See {self.prog} --help.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="augmentlm", description="Small models that make fine-tuning data and prompts better.")
+    parser.add_argument("--version", action="version", version=f"augmentlm {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", title="verbs")
+
+    for verb, summary in (
+        ("refine", "make a prompt clear and specific, keeping its intent and facts"),
+        ("expand", "make new instructions of the same task type"),
+    ):
+        made = verbs.add_parser(verb, help=summary, description=f"{summary.capitalize()}.")
+        made.add_argument("text", nargs="?", help="the text; - or nothing reads standard input")
+        made.add_argument(
+            "--file",
+            type=Path,
+            help="read from a file: .jsonl, .json, .csv and .tsv hold one text a row, any other is one text",
+        )
+        _add_generation(made)
+
+    pair = verbs.add_parser(
+        "pair",
+        help="make new instruction-response pairs from example pairs",
+        description="Make new instruction-response pairs from two or more examples.",
+    )
+    pair.add_argument("examples", nargs="?", help="a JSONL, JSON or CSV file of pairs; - or nothing reads them piped")
+    pair.add_argument("--file", type=Path, help="the same, named")
+    _add_generation(pair)
+
+    _add_models(verbs.add_parser("models", help="what there is, what fits this machine, downloads, cards"))
+
+    app = verbs.add_parser("app", help="open the app in the browser", description="Serve the app for the browser.")
+    app.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
+    app.add_argument("--port", type=int, default=7860, help="port to serve on (default: %(default)s)")
+    app.add_argument("--mcp", action="store_true", help="also serve the tools to agents over MCP")
+    return parser
+
+
+def _add_generation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-n", type=int, default=1, help="results for each input (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line, rejected ones too")
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", help="a name from `augmentlm models`, or the server's name with --endpoint")
+    model.add_argument("--engine", choices=("llamacpp", "transformers"), help="default: what fits this machine best")
+    model.add_argument("--quantization", help="such as nf4, int8 or bf16; default: what fits this machine best")
+    model.add_argument("--endpoint", metavar="URL", help="an OpenAI-compatible server; key in $AUGMENTLM_API_KEY")
+    sampling = parser.add_argument_group("sampling")
+    sampling.add_argument("--temperature", type=float, help="0 is greedy")
+    sampling.add_argument("--top-p", type=float, help="keep the likeliest tokens up to this share")
+    sampling.add_argument("--top-k", type=int, help="keep this many of the likeliest tokens")
+    sampling.add_argument("--max-tokens", type=int, help="the longest result")
+    sampling.add_argument("--seed", type=int, help="the same seed gives the same result")
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.description = "List the models, or work on one."
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions (default: list)")
+    actions.add_parser("list", help="every model with size, licence and how it fits this machine")
+    for action, summary in (
+        ("pull", "download a model's weights"),
+        ("card", "show a model's card"),
+        ("verify", "check downloaded weights against their digest"),
+        ("remove", "delete downloaded weights"),
+    ):
+        actions.add_parser(action, help=summary).add_argument("name", help="a name from `augmentlm models`")

@@ -1,0 +1,96 @@
+"""`models`: what there is and what fits this machine; download, card, check and removal of one model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from augmentlm import catalog
+from augmentlm.catalog import Model
+from augmentlm.cli.progress import DownloadProgress, size
+from augmentlm.errors import AugmentLMError
+from augmentlm.machine import Machine, inspect, plan
+from augmentlm.weights import fetch_model, is_cached, remove, verify
+
+
+def run(options: argparse.Namespace) -> int:
+    match options.action:
+        case "pull":
+            return _pull(catalog.model(options.name))
+        case "card":
+            return _card(catalog.model(options.name))
+        case "verify":
+            return _verify(catalog.model(options.name))
+        case "remove":
+            return _remove(catalog.model(options.name))
+        case _:
+            return _list()
+
+
+def _list() -> int:
+    machine = inspect()
+    rows = [("NAME", "TASKS", "DOWNLOAD", "LICENCE", "LANGUAGES", "HERE", "ON THIS MACHINE")]
+    for model in catalog.models().values():
+        rows.append(
+            (
+                model.name,
+                ", ".join(model.tasks) or "-",
+                size(model.download_bytes),
+                model.licence,
+                ", ".join(model.languages),
+                "yes" if is_cached(model.artifact) else "no",
+                _fit(model, machine),
+            )
+        )
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+def _fit(model: Model, machine: Machine) -> str:
+    if not model.tasks:
+        return "used by the checks"
+    try:
+        return plan(model, machine).reason
+    except AugmentLMError as error:
+        return error.message
+
+
+def _pull(model: Model) -> int:
+    with DownloadProgress(sys.stderr) as progress:
+        path = fetch_model(model, progress=progress)
+    print(path)
+    return 0
+
+
+def _card(model: Model) -> int:
+    # A model that is its base with a prompt has no card of its own.
+    card = model.card if model.card.is_file() or not model.base else catalog.model(model.base).card
+    print(card.read_text(encoding="utf-8"), end="")
+    return 0
+
+
+def _verify(model: Model) -> int:
+    right = True
+    for artifact in (model.artifact, *model.parts):
+        if not is_cached(artifact):
+            print(f"{artifact.name}: not downloaded")
+            right = False
+        elif verify(artifact):
+            print(f"{artifact.name}: right")
+        else:
+            print(f"{artifact.name}: damaged. `augmentlm models remove {model.name}` and pull it again.")
+            right = False
+    return 0 if right else 1
+
+
+def _remove(model: Model) -> int:
+    freed = sum(remove(artifact) for artifact in (model.artifact, *model.parts))
+    shared = [
+        other.name for other in catalog.models().values() if other.artifact == model.artifact and other is not model
+    ]
+    print(f"Freed {size(freed)}." if freed else "Nothing was downloaded.")
+    if freed and shared:
+        print(f"The same weights served {', '.join(shared)}; they are downloaded again when needed.")
+    return 0

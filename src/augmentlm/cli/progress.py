@@ -1,0 +1,76 @@
+"""A download's progress on a terminal: one line that is redrawn; elsewhere a few plain lines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, TextIO
+
+_REDRAW_SECONDS = 0.1
+_QUIET_STEPS = 4  # without a terminal: a line at each quarter
+
+
+class DownloadProgress:
+    """Called with bytes done and bytes in all; a new total begins a new download. Leaving it clears the line."""
+
+    def __init__(self, out: TextIO, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._out = out
+        self._now = now
+        self._terminal = out.isatty()
+        self._total = -1
+        self._started = self._drawn = 0.0
+        self._start_bytes = self._step = 0
+        self._open = False
+
+    def __call__(self, done: int, total: int) -> None:
+        now = self._now()
+        if total != self._total:
+            self._total, self._started, self._start_bytes, self._step = total, now, done, 0
+            if done < total and not self._terminal:
+                self._line(f"Downloading {size(total)}.")
+        elif self._terminal and (now - self._drawn >= _REDRAW_SECONDS or done >= total):
+            self._drawn = now
+            self._redraw(done, now)
+        elif not self._terminal and (step := _QUIET_STEPS * done // max(total, 1)) > self._step:
+            self._step = step
+            self._line(f"{size(done)} of {size(total)}" + ("." if done < total else ": done."))
+
+    def _redraw(self, done: int, now: float) -> None:
+        elapsed, fetched = now - self._started, done - self._start_bytes
+        left = f", {duration(elapsed / fetched * (self._total - done))} left" if fetched > 0 and elapsed > 1 else ""
+        share = 100 * done // max(self._total, 1)
+        self._out.write(f"\r\x1b[KDownloading {size(done)} of {size(self._total)} ({share} %{left})")
+        self._out.flush()
+        self._open = True
+
+    def _line(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+    def close(self) -> None:
+        if self._open:
+            self._out.write("\r\x1b[K")
+            self._out.flush()
+            self._open = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def duration(seconds: float) -> str:
+    """Time for people: "8 s", "3 min", "2 h 5 min"."""
+    whole = max(1, round(seconds))
+    if whole < 90:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(count: int) -> str:
+    """Bytes for people: "491 MB", "15.2 GB"."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
