@@ -1,0 +1,130 @@
+"""What this computer has. The GPUs are asked for through the driver's own `nvidia-smi`: torch is never imported."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from augmentlm import weights
+
+FEATURES = frozenset({"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8", "asimd", "bf16"})
+"""The instruction sets that decide how fast a model runs on a CPU."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    name: str
+    total_bytes: int
+    free_bytes: int
+    compute_capability: float
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is, in bytes; in a container, what the container may use."""
+
+    ram_total: int
+    ram_available: int
+    disk_free: int
+    cpu_cores: int
+    cpu_features: frozenset[str]
+    gpus: tuple[Gpu, ...] = ()
+
+    @property
+    def gpu(self) -> Gpu | None:
+        """The largest GPU: a model runs on one."""
+        return max(self.gpus, key=lambda gpu: gpu.total_bytes, default=None)
+
+
+def inspect() -> Machine:
+    """This computer. Takes milliseconds without an NVIDIA driver, up to a second with one."""
+    memory = psutil.virtual_memory()
+    limit = _control_group("memory.max") or memory.total
+    used = (_control_group("memory.current") or 0) - _reclaimable()
+    folder = weights.home()
+    while not folder.exists():
+        folder = folder.parent
+    return Machine(
+        ram_total=min(memory.total, limit),
+        ram_available=min(memory.available, limit - used) if limit < memory.total else memory.available,
+        disk_free=shutil.disk_usage(folder).free,
+        cpu_cores=_cores(),
+        cpu_features=_features(),
+        gpus=_gpus(),
+    )
+
+
+def read_gpus(listing: str) -> tuple[Gpu, ...]:
+    """GPUs from `nvidia-smi`'s CSV: name, memory total and free in MiB, compute capability. Odd lines are skipped."""
+    found = []
+    for row in csv.reader(io.StringIO(listing), skipinitialspace=True):
+        try:
+            name, total, free, capability = row
+            found.append(Gpu(name, int(total) * 1024**2, int(free) * 1024**2, float(capability)))
+        except ValueError:  # a card in trouble answers "[N/A]" or "[GPU is lost]": it can't be used either
+            continue
+    return tuple(found)
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return ()
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return ()
+    query = [command, "--query-gpu=name,memory.total,memory.free,compute_cap", "--format=csv,noheader,nounits"]
+    if visible:
+        query.append(f"--id={visible.strip()}")
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):  # a driver that doesn't answer can't run a model
+        return ()
+    return read_gpus(answer.stdout)
+
+
+def _cores() -> int:
+    """Cores this process may use: its affinity, and in a container its quota of CPU time."""
+    process = psutil.Process()
+    cores = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
+        return max(1, min(cores, int(quota) // int(period)))
+    except (OSError, ValueError):  # not in a container, or "max": no quota
+        return cores
+
+
+def _features() -> frozenset[str]:
+    """Instruction sets that matter for speed, where the system lists them (Linux)."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return frozenset()
+    line = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return FEATURES & frozenset(line.group(1).split()) if line else frozenset()
+
+
+def _control_group(name: str) -> int | None:
+    """A number of this container's control group; None where there is none or it says "max"."""
+    try:
+        return int(Path("/sys/fs/cgroup", name).read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+
+
+def _reclaimable() -> int:
+    """Bytes of file cache that a control group counts as used and gives back when asked."""
+    try:
+        text = Path("/sys/fs/cgroup/memory.stat").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    match = re.search(r"^inactive_file (\d+)$", text, re.MULTILINE)
+    return int(match.group(1)) if match else 0

@@ -1,0 +1,226 @@
+"""Which way of running a model fits this computer: decided before a byte is downloaded, without importing torch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal, get_args
+
+from augmentlm import catalog
+from augmentlm.catalog import Model
+from augmentlm.errors import DoesNotFitError, InputError, MissingExtraError
+from augmentlm.hardware import Gpu, Machine, inspect
+
+__all__ = ["Fit", "Gpu", "Machine", "Plan", "bytes_needed", "inspect", "plan", "variants"]
+
+EngineName = Literal["llamacpp", "transformers"]
+Device = Literal["cpu", "cuda"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+
+BITS = {"bf16": 16.0, "fp16": 16.0, "int8": 8.0, "nf4": 4.127}
+"""Bits a quantized parameter takes. NF4 with double quantization: 4 for the value, 8/64 for the scale of a block of
+64, 32/(64·256) for the scale of 256 scales (QLoRA, arXiv 2305.14314, section 3)."""
+
+WORKING_CONTEXT = 8192
+"""Tokens of one row that memory is set aside for: the longest input `tasks` lets through, and its answer."""
+
+LLAMACPP_SLOTS = 4
+"""Rows that llama.cpp works on at once; it sets their memory aside when it starts."""
+
+OVERHEAD = {"cpu": 600_000_000, "cuda": 1_200_000_000}
+"""Bytes beside weights and cache. CPU: the interpreter, libraries and work buffers. CUDA: the driver's context, the
+matrix library's workspace, and the activations of a prompt of `WORKING_CONTEXT` tokens in a 7B model."""
+
+RESERVE = {"cpu": 1_500_000_000, "cuda": 600_000_000}
+"""Bytes left to others: the system and a browser in RAM, a desktop on the GPU."""
+
+BF16_CAPABILITY = 8.0
+"""CUDA compute capability from which bf16 is native (Ampere); older cards get fp16."""
+
+INT8_CAPABILITY = 7.5
+"""CUDA compute capability from which bitsandbytes has INT8 matrix products (Turing)."""
+
+CARD_SIZES_GB = (4, 6, 8, 12, 16, 24, 32, 48, 80)
+GB = 1024**3
+"""Memory is sold in binary gigabytes: an 8 GB card has 8 · 2³⁰ bytes."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One way to run a model, and whether this machine can. `reason` is a sentence for a person."""
+
+    quantization: str
+    engine: EngineName
+    device: Device
+    bytes_needed: int
+    fits: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The way a model will be run here."""
+
+    model: Model
+    engine: EngineName
+    quantization: str
+    device: Device
+    bytes_needed: int
+    reason: str
+
+
+def plan(model: Model, machine: Machine, *, engine: str | None = None, quantization: str | None = None) -> Plan:
+    """The best way to run a model on a machine, or the one asked for.
+
+    Judged by what the machine has, not by what is free this moment: models that are loaded now can be unloaded.
+    Raises `InputError` when the request contradicts itself or the model, `DoesNotFitError` naming what would fit, and
+    `MissingExtraError` when the engine's packages are not installed.
+    """
+    ways = _asked_for(model, machine, engine, quantization)
+    best = next((way for way in ways if way.fits), None)
+    if best is None:
+        raise _does_not_fit(model, machine, ways)
+    _check_installed(model, best)
+    return Plan(model, best.engine, best.quantization, best.device, best.bytes_needed, best.reason)
+
+
+def variants(model: Model, machine: Machine) -> list[Fit]:
+    """Every way to run a model, best first. None for a model that doesn't write text, such as the embedder."""
+    if model.chat is None:
+        return []
+    found: list[Fit] = []
+    if model.artifact.format == "gguf":
+        found.append(_fit(model, machine, "llamacpp", gguf_quantization(model), "cpu"))
+    sixteen = "fp16" if machine.gpu and machine.gpu.compute_capability < BF16_CAPABILITY else "bf16"
+    found += [_fit(model, machine, "transformers", name, "cuda") for name in (sixteen, "int8", "nf4")]
+    # INT8 is left out on a CPU: there it is slower than bf16 (bitsandbytes converts at every call).
+    found += [_fit(model, machine, "transformers", name, "cpu") for name in ("bf16", "nf4")]
+    return found
+
+
+def bytes_needed(model: Model, engine: EngineName, quantization: str, device: Device) -> int:
+    """Memory for the weights, the attention cache of a working context, and a fixed overhead."""
+    shape = model.shape
+    cache_of_row = WORKING_CONTEXT * shape.layers * shape.kv_heads * shape.head_size * 2 * 2  # keys, values; 16 bit
+    if engine == "llamacpp":
+        return (model.artifact.bytes or 0) + LLAMACPP_SLOTS * cache_of_row + OVERHEAD[device]
+    # A GGUF file keeps its output layer apart from the embedding, and so does the folder converted from it.
+    copies = 2 if model.artifact.format == "gguf" else 1
+    quantized = (shape.parameters - shape.embedding_parameters) * BITS[quantization] / 8
+    return int(quantized) + 2 * copies * shape.embedding_parameters + cache_of_row + OVERHEAD[device]
+
+
+def gguf_quantization(model: Model) -> str:
+    """`Q4_K_M` from the name of a GGUF file."""
+    match = re.search(r"(i?q\d\w*|b?f16|f32)\.gguf$", model.artifact.file or "", re.IGNORECASE)
+    return match.group(1).upper() if match else "GGUF"
+
+
+def _fit(model: Model, machine: Machine, engine: EngineName, quantization: str, device: Device) -> Fit:
+    needed = bytes_needed(model, engine, quantization, device)
+    name = quantization.upper()
+    if device == "cuda":
+        gpu = machine.gpu
+        place, total = "GPU", gpu.total_bytes if gpu else 0
+        if gpu is None:
+            return Fit(
+                quantization, engine, device, needed, False, f"{name} needs {_card_for(needed)}; there is no GPU"
+            )
+        if quantization == "int8" and gpu.compute_capability < INT8_CAPABILITY:
+            return Fit(quantization, engine, device, needed, False, f"{gpu.name} is too old for INT8")
+    else:
+        place, total = "RAM", machine.ram_total
+    if needed > total - RESERVE[device]:
+        have = f"{total / GB:.0f} GB {place}"
+        return Fit(quantization, engine, device, needed, False, f"needs {needed / GB:.1f} GB in {name}, not in {have}")
+    if device == "cuda":
+        reason = f"fits {total / GB:.0f} GB GPU in {name}: {needed / GB:.1f} GB"
+    elif engine == "llamacpp":
+        reason = f"runs on the CPU with llama.cpp in {name}: {needed / GB:.1f} GB of {total / GB:.0f} GB RAM"
+        reason += "; this build of llama.cpp leaves the GPU alone" if machine.gpu else ""
+    else:
+        reason = f"runs on the CPU in {name}: {needed / GB:.1f} GB of {total / GB:.0f} GB RAM"
+    return Fit(quantization, engine, device, needed, True, reason)
+
+
+def _asked_for(model: Model, machine: Machine, engine: str | None, quantization: str | None) -> list[Fit]:
+    """The variants that agree with the request; at least one, or an `InputError`."""
+    ways = variants(model, machine)
+    if not ways:
+        raise InputError(f"{model.title} doesn't write text.", hint="`augmentlm models` lists the ones that do.")
+    if engine is not None and engine not in ENGINES:
+        raise InputError(f"There is no engine called {engine!r}.", hint=f"Choose {' or '.join(ENGINES)}.")
+    if engine == "llamacpp" and model.artifact.format != "gguf":
+        raise InputError(f"{model.title} is not a GGUF file, so llama.cpp can't run it.", hint="Use transformers.")
+    if engine is not None:
+        ways = [way for way in ways if way.engine == engine]
+    if quantization is None:
+        return ways
+    chosen = [way for way in ways if way.quantization.lower() == quantization.lower()]
+    if not chosen:
+        names = list(dict.fromkeys(way.quantization for way in ways))
+        through = f" with {engine}" if engine else ""
+        raise InputError(
+            f"{model.title} doesn't run in {quantization}{through} here.", hint=f"Choose {' or '.join(names)}."
+        )
+    return chosen
+
+
+def _does_not_fit(model: Model, machine: Machine, ways: list[Fit]) -> DoesNotFitError:
+    smallest = min(ways, key=lambda way: way.bytes_needed)
+    kind = " of GPU memory" if all(way.device == "cuda" for way in ways) else ""
+    has = f"{machine.ram_total / GB:.0f} GB of RAM and "
+    has += _card(round(machine.gpu.total_bytes / GB)) if machine.gpu else "no GPU"
+    instead = _instead(model, machine)
+    return DoesNotFitError(
+        f"{model.title} needs {smallest.bytes_needed / GB:.1f} GB{kind} in {smallest.quantization.upper()}; "
+        f"this machine has {has}.",
+        hint=f"{f'Choose {instead}, which fits. ' if instead else ''}This one needs {_machines(ways)}.",
+    )
+
+
+def _instead(model: Model, machine: Machine) -> str | None:
+    """What fits: another form of the same model, else the largest model that does one of its tasks."""
+    for way in variants(model, machine):
+        if way.fits:
+            return f"{way.quantization} with {way.engine}"
+    able = [other for task in model.tasks for other in catalog.models_for(task)]
+    fitting = [other for other in able if any(way.fits for way in variants(other, machine))]
+    return max(fitting, key=lambda other: other.shape.parameters).name if fitting else None
+
+
+def _machines(ways: list[Fit]) -> str:
+    """The smallest machines that hold one of these: `an 8 GB GPU or 10 GB of RAM`."""
+    found = []
+    on_gpu = [way.bytes_needed for way in ways if way.device == "cuda"]
+    on_cpu = [way.bytes_needed for way in ways if way.device == "cpu"]
+    if on_gpu:
+        found.append(_card_for(min(on_gpu)))
+    if on_cpu:
+        found.append(f"{-(-(min(on_cpu) + RESERVE['cpu']) // GB)} GB of RAM")
+    return " or ".join(found)
+
+
+def _card_for(needed: int) -> str:
+    size = next((size for size in CARD_SIZES_GB if size * GB - RESERVE["cuda"] >= needed), None)
+    return _card(size) if size else f"a GPU larger than {CARD_SIZES_GB[-1]} GB"
+
+
+def _card(size: int) -> str:
+    return f"{'an' if str(size).startswith('8') else 'a'} {size} GB GPU"
+
+
+def _check_installed(model: Model, way: Fit) -> None:
+    packages = ["xllamacpp"] if way.engine == "llamacpp" else ["torch", "transformers", "accelerate", "safetensors"]
+    if way.quantization in ("nf4", "int8"):
+        packages.append("bitsandbytes")
+    if way.engine == "transformers" and model.adapter:
+        packages.append("peft")
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        command = 'pip install -e "."' if way.engine == "llamacpp" else 'pip install -e ".[gpu]"'
+        raise MissingExtraError(
+            f"{model.title} needs {', '.join(missing)}, which {verb} not installed.", hint=f"Run `{command}`."
+        )

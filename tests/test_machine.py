@@ -1,0 +1,178 @@
+"""Plans for the machines people have: what runs where, in which form, and what is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from augmentlm import catalog, machine
+from augmentlm.errors import DoesNotFitError, InputError, MissingExtraError
+from augmentlm.machine import GB, Gpu, Machine, bytes_needed, plan, variants
+
+SEVEN = catalog.model("qwen2-7b-instruct-refine")
+SMALL = catalog.model("qwen2-1.5b-instruct-refine")
+EMBEDDED = catalog.model("augmentlm-0.5b-refine")
+WRITERS = [entry for entry in catalog.models().values() if entry.chat]
+
+
+@pytest.fixture(autouse=True)
+def everything_installed(monkeypatch):
+    monkeypatch.setattr(machine, "find_spec", lambda name: object())
+
+
+def computer(ram: float, gpu: float | None = None, capability: float = 8.6) -> Machine:
+    """A machine with so many GB, as its driver reports them: a few MiB less than on the box."""
+    total = int((gpu or 0) * GB) - 4 * 1024**2
+    cards = () if gpu is None else (Gpu("A card", total, total, capability),)
+    return Machine(int(ram * GB), int(ram * GB), 100 * GB, 8, frozenset(), cards)
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "quantization"),
+    [
+        (SEVEN, 8, "nf4"),
+        (SEVEN, 16, "int8"),
+        (SEVEN, 24, "bf16"),
+        (SEVEN, 80, "bf16"),
+        (SMALL, 4, "int8"),
+        (SMALL, 8, "bf16"),
+        (SMALL, 16, "bf16"),
+        (SMALL, 24, "bf16"),
+        (SMALL, 80, "bf16"),
+    ],
+)
+def test_a_published_model_takes_the_best_form_its_gpu_holds(model, gpu, quantization):
+    chosen = plan(model, computer(32, gpu))
+    assert (chosen.engine, chosen.device, chosen.quantization) == ("transformers", "cuda", quantization)
+    assert chosen.bytes_needed < gpu * GB
+    assert f"{gpu} GB GPU" in chosen.reason and quantization.upper() in chosen.reason
+
+
+@pytest.mark.parametrize(
+    ("model", "ram", "quantization"), [(SEVEN, 32, "bf16"), (SEVEN, 16, "nf4"), (SMALL, 16, "bf16"), (SMALL, 8, "bf16")]
+)
+def test_without_a_gpu_a_published_model_runs_on_the_cpu(model, ram, quantization):
+    chosen = plan(model, computer(ram))
+    assert (chosen.engine, chosen.device, chosen.quantization) == ("transformers", "cpu", quantization)
+    assert "CPU" in chosen.reason
+
+
+def test_a_gpu_too_small_leaves_the_work_to_the_cpu():
+    assert plan(SEVEN, computer(32, gpu=4)).device == "cpu"
+
+
+def test_cards_before_ampere_compute_in_fp16():
+    assert plan(SMALL, computer(32, 16, capability=7.5)).quantization == "fp16"
+    with pytest.raises(InputError, match="fp16"):
+        plan(SMALL, computer(4, 16, capability=7.5), quantization="int4")
+
+
+def test_cards_before_turing_have_no_int8():
+    assert plan(SEVEN, computer(32, 16, capability=7.0)).quantization == "nf4"
+
+
+@pytest.mark.parametrize("gpu", [None, 8, 80])
+def test_the_embedded_family_runs_on_the_cpu_with_llamacpp_and_says_why(gpu):
+    chosen = plan(EMBEDDED, computer(8, gpu))
+    assert (chosen.engine, chosen.device, chosen.quantization) == ("llamacpp", "cpu", "Q4_K_M")
+    assert chosen.bytes_needed < 2_000_000_000
+    assert ("leaves the GPU alone" in chosen.reason) == (gpu is not None)
+
+
+def test_a_gguf_model_can_be_asked_to_run_with_transformers():
+    chosen = plan(EMBEDDED, computer(16, 8), engine="transformers")
+    assert (chosen.device, chosen.quantization) == ("cuda", "bf16")
+    assert plan(EMBEDDED, computer(16), quantization="NF4").engine == "transformers"
+
+
+def test_a_machine_too_small_is_refused_with_a_model_and_machines_that_would_do():
+    with pytest.raises(DoesNotFitError) as caught:
+        plan(SEVEN, computer(3))
+    assert "needs" in caught.value.message and "3 GB of RAM and no GPU" in caught.value.message
+    assert "Choose augmentlm-0.5b-refine, which fits." in caught.value.hint
+    assert "an 8 GB GPU or" in caught.value.hint and "GB of RAM" in caught.value.hint
+
+
+def test_the_model_named_instead_is_the_largest_that_fits():
+    with pytest.raises(DoesNotFitError, match=r"qwen2-1\.5b-instruct-refine, which fits"):
+        plan(SEVEN, computer(7))
+
+
+def test_a_form_that_does_not_fit_is_refused_with_one_that_does():
+    with pytest.raises(DoesNotFitError) as caught:
+        plan(SEVEN, computer(8, 8), quantization="int8")
+    assert "Choose nf4 with transformers, which fits" in caught.value.hint
+    assert "12 GB GPU" in caught.value.hint
+
+
+def test_int8_without_a_gpu_is_refused_with_what_runs():
+    with pytest.raises(DoesNotFitError) as caught:
+        plan(SMALL, computer(16), quantization="int8")
+    assert "bf16" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("model", "wish", "says"),
+    [
+        (SEVEN, {"engine": "llamacpp"}, "not a GGUF"),
+        (SEVEN, {"engine": "vllm"}, "no engine"),
+        (SEVEN, {"quantization": "Q4_K_M"}, "Q4_K_M"),
+        (SEVEN, {"quantization": "fp8"}, "fp8"),
+        (EMBEDDED, {"engine": "llamacpp", "quantization": "nf4"}, "nf4 with llamacpp"),
+        (EMBEDDED, {"engine": "transformers", "quantization": "Q4_K_M"}, "Q4_K_M with transformers"),
+    ],
+)
+def test_a_wish_that_contradicts_the_model_is_refused(model, wish, says):
+    with pytest.raises(InputError, match=says):
+        plan(model, computer(64, 80), **wish)
+
+
+def test_the_embedder_is_not_planned():
+    embedder = catalog.model("all-minilm-l6-v2")
+    assert variants(embedder, computer(64)) == []
+    with pytest.raises(InputError, match="doesn't write text"):
+        plan(embedder, computer(64))
+
+
+def test_missing_packages_are_named_with_the_command_that_installs_them(monkeypatch):
+    monkeypatch.setattr(machine, "find_spec", lambda name: None if name in ("torch", "bitsandbytes") else object())
+    with pytest.raises(MissingExtraError) as caught:
+        plan(SEVEN, computer(16, 8))
+    assert "torch, bitsandbytes" in caught.value.message
+    assert caught.value.hint == 'Run `pip install -e ".[gpu]"`.'
+    assert plan(EMBEDDED, computer(16, 8)).engine == "llamacpp"
+
+
+@pytest.mark.parametrize("model", WRITERS, ids=lambda model: model.name)
+@pytest.mark.parametrize("gpu", [None, 4, 8, 24])
+def test_the_plan_is_the_first_variant_that_fits(model, gpu):
+    here = computer(64, gpu)
+    first = next(way for way in variants(model, here) if way.fits)
+    chosen = plan(model, here)
+    assert (chosen.engine, chosen.quantization, chosen.device) == (first.engine, first.quantization, first.device)
+
+
+@pytest.mark.parametrize("model", WRITERS, ids=lambda model: model.name)
+def test_every_variant_says_why(model):
+    for here in (computer(2), computer(64, 80)):
+        assert all(way.reason and way.bytes_needed > 0 for way in variants(model, here))
+    assert not any(way.fits for way in variants(model, computer(1)))
+
+
+def test_memory_follows_the_shape():
+    # 7,615,616,512 parameters at two bytes, 8,192 places of 57,344 bytes, and the overhead on a GPU.
+    assert bytes_needed(SEVEN, "transformers", "bf16", "cuda") == 15_231_233_024 + 469_762_048 + 1_200_000_000
+    nf4 = bytes_needed(SEVEN, "transformers", "nf4", "cuda") - 469_762_048 - 1_200_000_000
+    assert nf4 == pytest.approx(5.546e9, rel=1e-3)
+
+
+def test_planning_never_imports_torch():
+    code = (
+        "import sys; from augmentlm import catalog, machine; "
+        "[machine.variants(m, machine.inspect()) for m in catalog.models().values()]; "
+        "machine.plan(catalog.model('augmentlm-0.5b-refine'), machine.inspect()); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
