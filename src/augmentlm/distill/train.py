@@ -7,6 +7,7 @@ packed (see `packing`), the loss is over completions alone, and logits are compu
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -22,13 +23,12 @@ from transformers import (
     BitsAndBytesConfig,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
 
-from augmentlm.distill.curve import write_curve
 from augmentlm.distill.packing import Tokens, collate, encode_example, plan_rows
+from augmentlm.distill.progress import Progress
 from augmentlm.distill.recipe import Recipe
 from augmentlm.distill.sets import examples
 from augmentlm.errors import DoesNotFitError, InputError
@@ -65,53 +65,6 @@ class PackedTrainer(Trainer):
         outputs = model(**inputs, use_cache=False)
         loss = torch.nn.functional.cross_entropy(outputs.logits[0].float(), labels)
         return (loss, outputs) if return_outputs else loss
-
-
-class Progress(TrainerCallback):
-    """One line a logging interval: step, loss, tokens a second, minutes left; the same as CSV and as a picture.
-
-    Only the first of several processes writes; its tokens a second are those of all processes together.
-    """
-
-    def __init__(self, out: Path, tokens_of_row: list[int]) -> None:
-        self.out = out
-        self.csv = out / "loss.csv"
-        self.tokens_of_row = tokens_of_row
-        self.started = 0.0
-        self.first_step = 0
-        self.tokens_per_second = 0.0
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.started, self.first_step = time.monotonic(), state.global_step
-        if not state.is_world_process_zero:
-            return
-        lines = self.csv.read_text(encoding="utf-8").splitlines()[1:] if self.csv.exists() else []
-        # What was logged after the checkpoint that training resumes from will be logged again.
-        kept = [line for line in lines if int(line.split(",", 1)[0]) <= state.global_step]
-        self.csv.write_text("\n".join(["step,loss,learning_rate,tokens_per_second", *kept, ""]), encoding="utf-8")
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-        if not state.is_world_process_zero or not logs or "loss" not in logs:
-            return
-        seconds = time.monotonic() - self.started
-        done = state.global_step - self.first_step
-        step_rows = args.gradient_accumulation_steps * args.world_size
-        rows = slice(self.first_step * step_rows, state.global_step * step_rows)
-        self.tokens_per_second = sum(self.tokens_of_row[rows]) / seconds
-        left = seconds / done * (state.max_steps - state.global_step)
-        with self.csv.open("a", encoding="utf-8") as file:
-            file.write(
-                f"{state.global_step},{logs['loss']:.4f},{logs['learning_rate']:.3e},{self.tokens_per_second:.1f}\n"
-            )
-        print(
-            f"step {state.global_step}/{state.max_steps}  loss {logs['loss']:.3f}  "
-            f"{self.tokens_per_second:.0f} tokens/s  {left / 60:.0f} min left",
-            flush=True,
-        )
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        if state.is_world_process_zero:
-            write_curve(self.csv, self.out / "loss.svg")
 
 
 def train(recipe: Recipe, base: Path, data: Path, out: Path) -> Path:
@@ -154,7 +107,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path) -> Path:
         ) from error
     if trainer.is_world_process_zero():
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(trained)
-        write_curve(progress.csv, out / "loss.svg")
+        progress.draw()
         summary = {
             "recipe": asdict(recipe),
             "examples": len(tokens),
@@ -178,7 +131,10 @@ def _same_recipe(recipe: Recipe, out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         if not note.exists():
-            note.write_text(json.dumps(asdict(recipe), indent=2) + "\n", encoding="utf-8")
+            # Each of several processes comes by here, and none may read a note half written.
+            draft = out / f"recipe.json.{os.getpid()}"
+            draft.write_text(json.dumps(asdict(recipe), indent=2) + "\n", encoding="utf-8")
+            draft.replace(note)
         earlier = json.loads(note.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"The training folder {out} can't be used: {error}.", hint="Give another --out.") from error
@@ -267,7 +223,7 @@ def _as_inputs(row: list[Tokens]) -> dict[str, torch.Tensor]:
 
 
 def _model(recipe: Recipe, base: Path, device: torch.device, quantize: bool | None = None) -> Any:
-    """The model to train. `quantize` puts a LoRA's base in NF4: on CUDA unless told otherwise (QLoRA, arXiv 2305.14314)."""
+    """The model to train. `quantize` puts a LoRA's base in NF4 (QLoRA, arXiv 2305.14314): the default on CUDA."""
     lora = recipe.method == "lora"
     if quantize is None:
         quantize = lora and device.type == "cuda"

@@ -1,0 +1,61 @@
+"""What a training says while it runs: a line, a row of CSV, a curve."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from augmentlm.distill.curve import write_curve
+
+
+class Progress(TrainerCallback):
+    """One line a logging interval: step, loss, tokens a second, minutes left; the same as CSV and as a picture.
+
+    Only the first of several processes writes; its tokens a second are those of all processes together.
+    """
+
+    def __init__(self, out: Path, tokens_of_row: list[int]) -> None:
+        self.out = out
+        self.csv = out / "loss.csv"
+        self.tokens_of_row = tokens_of_row
+        self.started = 0.0
+        self.first_step = 0
+        self.tokens_per_second = 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.started, self.first_step = time.monotonic(), state.global_step
+        if not state.is_world_process_zero:
+            return
+        lines = self.csv.read_text(encoding="utf-8").splitlines()[1:] if self.csv.exists() else []
+        # What was logged after the checkpoint that training resumes from will be logged again.
+        kept = [line for line in lines if int(line.split(",", 1)[0]) <= state.global_step]
+        self.csv.write_text("\n".join(["step,loss,learning_rate,tokens_per_second", *kept, ""]), encoding="utf-8")
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        if not state.is_world_process_zero or not logs or "loss" not in logs:
+            return
+        seconds = time.monotonic() - self.started
+        done = state.global_step - self.first_step
+        step_rows = args.gradient_accumulation_steps * args.world_size
+        rows = slice(self.first_step * step_rows, state.global_step * step_rows)
+        self.tokens_per_second = sum(self.tokens_of_row[rows]) / seconds
+        left = seconds / done * (state.max_steps - state.global_step)
+        with self.csv.open("a", encoding="utf-8") as file:
+            file.write(
+                f"{state.global_step},{logs['loss']:.4f},{logs['learning_rate']:.3e},{self.tokens_per_second:.1f}\n"
+            )
+        print(
+            f"step {state.global_step}/{state.max_steps}  loss {logs['loss']:.3f}  "
+            f"{self.tokens_per_second:.0f} tokens/s  {left / 60:.0f} min left",
+            flush=True,
+        )
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.is_world_process_zero:
+            self.draw()
+
+    def draw(self) -> None:
+        write_curve(self.csv, self.out / "loss.svg")

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import pytest
+
+from augmentlm.distill.sets import examples, family_of, read_rows, split_of
+from augmentlm.errors import InputError
+from augmentlm.tasks import format_pair, parse
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def test_siblings_of_a_family_never_part():
+    assert family_of("math-01/3") == "math-01"
+    assert {split_of(f"math-01/{n}") for n in range(4)} == {split_of("math-01")}
+
+
+def test_the_split_is_fixed_for_good():
+    # A model was trained on this split: a change here would let its training rows into the evaluation.
+    dev = {family_of(row["id"]) for row in read_rows(DATA / "families", "dev")}
+    assert len(dev) == 24
+    assert {"math-01", "zh-math-01"} & dev == set()
+    assert sum(1 for _ in read_rows(DATA / "refine", "dev")) == 342
+
+
+def test_no_prompt_stands_in_both_splits():
+    for folder, field in (("refine", "raw"), ("expand", "instruction")):
+        train = {row[field] for row in read_rows(DATA / folder, "train")}
+        assert not [row["id"] for row in read_rows(DATA / folder, "dev") if row[field] in train]
+
+
+def test_every_set_splits_alike_and_whole():
+    for name in ("refine", "expand", "families"):
+        ids = [row["id"] for row in read_rows(DATA / name)]
+        parts = [[row["id"] for row in read_rows(DATA / name, split)] for split in ("train", "dev")]
+        assert len(ids) == len(set(ids)) == len(parts[0]) + len(parts[1])
+
+
+def test_an_expansion_example_has_all_expansions_of_its_seed(tiny_data):
+    assert all(example.completions == ("Say a", "Say b") for example in examples("expand", tiny_data, "train"))
+
+
+def test_every_pair_of_a_family_is_a_target_once_and_never_in_its_own_context(tiny_data):
+    by_family: dict[str, list[str]] = {}
+    for example in examples("pair", tiny_data, "train"):
+        by_family.setdefault(example.id, []).extend(example.completions)
+        assert not any(target in example.prompt for target in example.completions)
+    row = next(read_rows(tiny_data / "families", "train"))
+    assert all(len(targets) == len(set(targets)) == len(row["items"]) for targets in by_family.values())
+
+
+def test_pair_targets_are_what_the_pair_parser_reads():
+    for example in examples("pair", DATA, "dev"):
+        for text in example.completions:
+            value = parse("pair", text).value
+            assert value is not None and format_pair(value) == text
+
+
+def test_a_respond_set_does_not_exist(tiny_data):
+    with pytest.raises(ValueError, match="respond"):
+        examples("respond", tiny_data, "train")
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(InputError, match="no JSONL files"):
+        list(read_rows(tmp_path))
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"raw": "no id"}', "3"])
+def test_a_broken_line_is_named_with_its_number(tmp_path, line):
+    (tmp_path / "a.jsonl").write_text('{"id": "a"}\n' + line + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="Line 2"):
+        list(read_rows(tmp_path, "train"))

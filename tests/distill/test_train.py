@@ -1,0 +1,166 @@
+import csv
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from augmentlm.distill.packing import Tokens
+from augmentlm.distill.recipe import Recipe
+from augmentlm.distill.train import _as_inputs, _model, train
+from augmentlm.errors import InputError
+
+RECIPE = Recipe(
+    task="refine",
+    base="tiny",
+    method="lora",
+    rank=4,
+    alpha=8,
+    dropout=0.0,
+    epochs=2,
+    tokens_per_row=256,
+    rows_per_step=1,
+    learning_rate=5e-3,
+    warmup_share=0.1,
+    weight_decay=0.0,
+    seed=1,
+    save_every=10,
+    log_every=2,
+)
+CHILD = """
+import json, sys, time
+from pathlib import Path
+from augmentlm.distill import train as module
+from augmentlm.distill.recipe import Recipe
+recipe, base, data, out, pause = json.loads(sys.argv[1])
+slow = module.PackedRows.__getitem__
+module.PackedRows.__getitem__ = lambda self, index: (time.sleep(pause), slow(self, index))[1]
+module.train(Recipe(**recipe), Path(base), Path(data), Path(out))
+"""
+
+
+def losses(out: Path) -> dict[int, float]:
+    with (out / "loss.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    steps = [int(row["step"]) for row in rows]
+    assert steps == sorted(set(steps))
+    return {int(row["step"]): float(row["loss"]) for row in rows}
+
+
+def test_a_lora_learns_and_leaves_its_curve_and_its_account(tiny_base, tiny_data, tmp_path, capsys):
+    trained = train(RECIPE, tiny_base, tiny_data, tmp_path / "out")
+    curve = losses(tmp_path / "out")
+    assert min(curve.values()) < 0.9 * curve[2]
+    account = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert account["recipe"] == dataclasses.asdict(RECIPE)
+    assert account["steps"] == account["steps_this_session"] == max(curve)
+    assert account["peak_memory_gb"] > 0 and account["tokens_per_second"] > 0 and account["too_long"] == 0
+    assert (tmp_path / "out" / "loss.svg").exists()
+    assert trained == tmp_path / "out" / "adapter" and (trained / "adapter_model.safetensors").exists()
+    said = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("step ") and "min left" in line for line in said) and len(said) == len(curve)
+
+
+def test_a_finished_training_is_not_repeated_and_another_recipe_is_refused(tiny_base, tiny_data, tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    trained = train(recipe, tiny_base, tiny_data, tmp_path)
+    before = (trained / "adapter_model.safetensors").stat().st_mtime_ns
+    assert train(dataclasses.replace(recipe, log_every=3), tiny_base, tiny_data, tmp_path) == trained
+    assert (trained / "adapter_model.safetensors").stat().st_mtime_ns == before
+    with pytest.raises(InputError, match="another rank, learning_rate"):
+        train(dataclasses.replace(recipe, rank=8, learning_rate=1e-4), tiny_base, tiny_data, tmp_path)
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_the_same(tiny_base, tiny_data, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    train(RECIPE, tiny_base, tiny_data, whole)
+
+    def start(pause: float) -> subprocess.Popen:
+        values = [dataclasses.asdict(RECIPE), str(tiny_base), str(tiny_data), str(killed), pause]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.Popen([sys.executable, "-c", CHILD, json.dumps(values)], env=environment)
+
+    child = start(pause=0.1)
+    try:
+        deadline = time.monotonic() + 120
+        while not ((killed / "loss.csv").exists() and max(losses(killed), default=0) >= 14):
+            assert child.poll() is None and time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    reached = max(losses(killed))
+    # What a kill in the middle of saving leaves: the newest folder, without its state.
+    (killed / "checkpoints" / "checkpoint-9999").mkdir()
+    assert start(pause=0.0).wait(120) == 0
+
+    account = json.loads((killed / "training.json").read_text())
+    assert account["steps"] == json.loads((whole / "training.json").read_text())["steps"]
+    redone = account["steps_this_session"] - (account["steps"] - reached)
+    assert 0 <= redone <= RECIPE.save_every + RECIPE.log_every
+    assert losses(killed) == pytest.approx(losses(whole), rel=1e-3)
+    one, other = (load_file(out / "adapter" / "adapter_model.safetensors") for out in (whole, killed))
+    assert all(torch.allclose(one[name], other[name], atol=1e-4) for name in one)
+
+
+def test_full_fine_tuning_trains_fp32_weights(tiny_base, tiny_data, tmp_path):
+    recipe = dataclasses.replace(RECIPE, method="full", epochs=1, learning_rate=1e-3)
+    trained = train(recipe, tiny_base, tiny_data, tmp_path)
+    weights = load_file(trained / "model.safetensors")
+    start = load_file(tiny_base / "model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert weights[name].dtype == torch.float32 and not torch.equal(weights[name], start[name].float())
+
+
+def test_the_pair_and_expand_objectives_train(tiny_base, tiny_data, tmp_path):
+    for task in ("expand", "pair"):
+        recipe = dataclasses.replace(RECIPE, task=task, epochs=1, tokens_per_row=1024)
+        assert (train(recipe, tiny_base, tiny_data, tmp_path / task) / "adapter_config.json").exists()
+
+
+def test_a_qlora_base_is_nf4_and_its_adapter_gets_gradients(tiny_base):
+    model = _model(RECIPE, tiny_base, torch.device("cpu"), quantize=True)
+    linear = model.base_model.model.model.layers[0].mlp.up_proj
+    assert linear.base_layer.weight.quant_state.quant_type == "nf4"
+    inputs = _as_inputs([Tokens([1, 2, 3], [[4, 5], [6]])])
+    labels = inputs.pop("labels")
+    torch.nn.functional.cross_entropy(model(**inputs, use_cache=False).logits[0].float(), labels).backward()
+    assert linear.lora_B.default.weight.grad.abs().sum() > 0
+
+
+def test_a_base_that_is_none_is_said(tiny_data, tmp_path):
+    with pytest.raises(InputError, match="no tokenizer"):
+        train(RECIPE, tmp_path / "nothing", tiny_data, tmp_path / "out")
+
+
+def test_rows_too_short_for_any_example_are_said(tiny_base, tiny_data, tmp_path):
+    with pytest.raises(InputError, match="fits 8 tokens"):
+        train(dataclasses.replace(RECIPE, tokens_per_row=8), tiny_base, tiny_data, tmp_path)
+
+
+def test_two_processes_train_one_model_and_the_first_alone_writes(tiny_base, tiny_data, tmp_path):
+    values = [dataclasses.asdict(RECIPE), str(tiny_base), str(tiny_data), str(tmp_path / "out"), 0.0]
+    script = tmp_path / "child.py"
+    script.write_text(CHILD, encoding="utf-8")
+    # What `accelerate launch` starts for several devices.
+    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [sys.executable, *command, str(script), json.dumps(values)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr
+    account = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert account["processes"] == 2
+    curve = losses(tmp_path / "out")  # each step once
+    assert max(curve) == account["steps"] // 2 * 2 and min(curve.values()) < 0.95 * curve[2]
+    assert done.stdout.count(f"step 2/{account['steps']}") == 1
