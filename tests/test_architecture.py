@@ -17,7 +17,7 @@ MODULES = {
 }
 
 LAYERS = (  # from the ground up
-    {"errors", "tasks", "catalog", "weights", "machine"},
+    {"errors", "tasks", "catalog", "weights", "machine", "hardware"},
     {"engines", "checks", "formats"},
     {"augmenter", "results"},
     {"runs", "arena", "distill", "hub"},

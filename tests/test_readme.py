@@ -1,0 +1,85 @@
+"""Every command and every program in the README is run."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from augmentlm.cli import main
+from augmentlm.engines.scripted import ScriptedEngine
+from augmentlm.machine import Gpu, Machine
+from scripted_cli import ScriptedPool, novel
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SEEDS = '{"instruction": "Plan a trip to Kyoto"}\n{"instruction": "Name three primary colours"}\n'
+PAIRS = '{"prompt": "Name a colour.", "completion": "Red."}\n{"prompt": "Name a bird.", "completion": "Wren."}\n'
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+COMMANDS = [line.split("  #")[0].strip() for block in blocks("bash") for line in block.splitlines() if line.strip()]
+OURS = [command for command in COMMANDS if command.startswith("augmentlm ")]
+SCRIPTED = [command for command in OURS if "--endpoint" not in command and "pull" not in command]
+SETUP = [command for command in COMMANDS if command not in OURS]
+
+
+def test_the_readme_begins_with_the_two_commands_that_ci_runs() -> None:
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    first, second = COMMANDS[:2]
+    assert first == "pip install -r requirements.txt && python app.py"
+    assert all(part in ci for part in ('pip" install -q -r requirements.txt', 'python" app.py'))
+    assert second in ci.splitlines()
+
+
+@pytest.mark.parametrize("command", SETUP[2:])
+def test_other_set_up_commands_name_extras_that_exist(command: str) -> None:
+    extras = re.fullmatch(r'pip install -e "\.\[(\w+)\]"', command)
+    assert extras, "only known kinds of set-up commands stand in the README"
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert extras.group(1) in project["optional-dependencies"]
+
+
+@pytest.mark.parametrize(
+    "command", [command for command in OURS if "--endpoint" not in command and "pull" not in command]
+)
+def test_commands_run_as_they_stand(command: str, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "examples.jsonl").write_text(PAIRS)
+    (tmp_path / "seeds.jsonl").write_text(SEEDS)
+    card = Gpu("a card", 24 * 2**30, 24 * 2**30, 8.9)
+    large = Machine(64 * 2**30, 60 * 2**30, 500 * 2**30, 8, frozenset(), (card,))
+    monkeypatch.setattr("augmentlm.augmenter.inspect", lambda: large)
+    code = main(shlex.split(command)[1:], pool=ScriptedPool(ScriptedEngine(novel())))
+    out, err = capsys.readouterr()
+    assert (code, err.replace("augmentlm: note", "")) == (0, ""), err
+    assert out
+
+
+@pytest.mark.real
+def test_the_download_command_leaves_the_weights_here(capsys) -> None:
+    (command,) = [command for command in OURS if "pull" in command]
+    assert main(shlex.split(command)[1:]) == 0
+    assert Path(capsys.readouterr().out.strip()).is_file()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("program", blocks("python"))
+def test_programs_run_on_the_real_model(program: str, capsys) -> None:
+    exec(compile(program, "README.md", "exec"), {})
+    assert len(capsys.readouterr().out.split()) > 20
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\((?!https?:)([^)#]+)\)", README))))
+def test_links_lead_to_files_that_exist(path: str) -> None:
+    assert (ROOT / path).exists()
+
+
+def test_json_keys_are_the_ones_that_are_printed() -> None:
+    from test_cli import KEYS
+
+    assert ", ".join(KEYS) in " ".join(README.split())
