@@ -17,7 +17,10 @@ MODULES = {
 }
 
 LAYERS = (  # from the ground up
-    {"errors", "tasks", "catalog", "weights", "machine", "hardware"},
+    set(
+        "errors tasks catalog disk downloads pip_config wheels hub_files listings single_files snapshots "
+        "weights hardware machine".split()
+    ),
     {"engines", "checks", "formats"},
     {"augmenter", "results"},
     {"runs", "arena", "distill", "hub"},
