@@ -1,0 +1,257 @@
+"""The engine for GGUF files: several rows at once on llama.cpp, each told apart by its own thread and queue."""
+
+from __future__ import annotations
+
+import queue
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from augmentlm.catalog import Chat
+from augmentlm.engines.base import Completion, Finish, Request
+from augmentlm.engines.chatml import segments
+from augmentlm.engines.llama_server import LlamaServer
+from augmentlm.engines.slots import POLL_SECONDS, Slots
+from augmentlm.errors import AugmentLMError, EngineError, InputError
+from augmentlm.machine import LLAMACPP_SLOTS, WORKING_CONTEXT
+from augmentlm.tasks import Message
+
+CLOSE_SECONDS = 30
+"""How long `close` waits for rows that are being worked on. They end after one step of llama.cpp."""
+
+
+class LlamaCppEngine:
+    """A GGUF file, loaded once, with any number of LoRA adapters on it. Each of `slots` rows has 8,192 tokens.
+
+    `adapters` maps catalog names to GGUF LoRA files; a request names one of them or none. Rows of one adapter are
+    worked on together, others in turn, in the order of asking.
+
+    The same request with the same seed gives the same text again on the same machine, as long as it runs alone: beside
+    other rows, rounding may tip a choice between two nearly equal tokens.
+
+    Raises `EngineError` when a file is missing or damaged, or memory runs out.
+    """
+
+    def __init__(
+        self, path: Path, chat: Chat, *, slots: int = LLAMACPP_SLOTS, adapters: Mapping[str, Path] | None = None
+    ) -> None:
+        self._chat = chat
+        self._adapters = list(adapters or {})
+        self._slots = Slots(slots)
+        self._server: LlamaServer | None = LlamaServer(path, slots, list((adapters or {}).values()))
+        self._markup: dict[str, list[int]] = {}
+        self._closed = threading.Event()
+        self._workers: set[threading.Thread] = set()
+
+    def stream(self, request: Request, stop: threading.Event) -> Generator[str | Completion, None, None]:
+        """Pieces of text as they are made; the last item is the `Completion`."""
+        row = self._begin(0, request, stop, queue.SimpleQueue())
+        try:
+            while not row.finish:
+                news = _next(row.news, stop)
+                if piece := row.add(news) if news else row.cancel():
+                    yield piece
+            yield row.completion()
+        finally:
+            row.left.set()
+
+    def generate(
+        self, requests: Sequence[Request], stop: threading.Event
+    ) -> Generator[tuple[int, Completion], None, None]:
+        """Rows as they finish. One that can't be worked on doesn't keep the others: its error is raised at the end."""
+        waiting = deque(enumerate(requests))
+        running: dict[int, _Row] = {}
+        news_of_all: queue.SimpleQueue[_News] = queue.SimpleQueue()
+        failure: AugmentLMError | None = None
+        try:
+            while waiting or running:
+                while waiting and len(running) < self._slots.count:
+                    index, request = waiting.popleft()
+                    running[index] = self._begin(index, request, stop, news_of_all)
+                news = _next(news_of_all, stop)
+                for row in [running[news.index]] if news else list(running.values()):
+                    try:
+                        _ = row.add(news) if news else row.cancel()
+                    except AugmentLMError as error:
+                        failure = failure or error
+                        del running[row.index]
+                    if row.finish:
+                        del running[row.index]
+                        yield row.index, row.completion()
+            if failure:
+                raise failure
+        finally:
+            for row in running.values():
+                row.left.set()
+
+    def close(self) -> None:
+        """Free the weights and the port. Work in other threads ends with an `EngineError` at its next step."""
+        self._closed.set()
+        for worker in list(self._workers):
+            worker.join(CLOSE_SECONDS)
+        if self._server:
+            self._server.close()
+        self._server = None
+
+    def _begin(self, index: int, request: Request, stop: threading.Event, news: queue.SimpleQueue[_News]) -> _Row:
+        seed = request.sampling.seed
+        row = _Row(index, secrets.randbelow(2**31) if seed is None else seed, news)
+        if stop.is_set():
+            row.cancel()
+            return row
+        worker = threading.Thread(target=self._work, args=(row, request, stop), name="augmentlm-row", daemon=True)
+        self._workers.add(worker)
+        worker.start()
+        return row
+
+    def _work(self, row: _Row, request: Request, stop: threading.Event) -> None:
+        """One row from its words to its last token, in a thread of its own, telling `row.news`."""
+        ended = False
+
+        def given_up() -> bool:
+            return row.left.is_set() or stop.is_set() or self._closed.is_set()
+
+        def hear(chunk: dict[str, Any]) -> bool:
+            nonlocal ended
+            ended = "error" in chunk or bool(chunk["choices"][0]["finish_reason"])
+            row.news.put(_News(row.index, time.perf_counter(), chunk))
+            return given_up()
+
+        try:
+            server = self._server
+            if server is None:
+                raise _unloaded()
+            prompt = self._encode(server, request.messages)
+            body = self._body(prompt, request, row.seed)
+            with self._slots.place(request.adapter, given_up) as admitted:
+                if admitted:
+                    server.complete(body, hear)
+            if self._closed.is_set() and not ended:
+                raise _unloaded()
+            if not ended and not given_up():
+                raise EngineError("llama.cpp ended in the middle of a text.", hint="Try again.", retryable=True)
+        except BaseException as error:  # raised again where the row is read; a thread has nobody else to tell
+            row.news.put(_News(row.index, time.perf_counter(), error))
+        finally:
+            self._workers.discard(threading.current_thread())
+
+    def _body(self, prompt: list[int], request: Request, seed: int) -> dict[str, Any]:
+        """What llama.cpp is asked. Its own samplers, such as min-p, are left out: settings mean the same everywhere."""
+        if request.adapter is not None and request.adapter not in self._adapters:
+            raise EngineError(f"The adapter {request.adapter} is not loaded.", hint="Name it when the engine is made.")
+        room = WORKING_CONTEXT - len(prompt)
+        if room < 1:
+            raise InputError(
+                f"The text has {len(prompt):,} tokens; {WORKING_CONTEXT:,} fit the model's window.", hint="Shorten it."
+            )
+        sampling = request.sampling
+        greedy = sampling.temperature == 0
+        return {
+            "prompt": prompt,
+            "max_tokens": min(sampling.max_tokens, room),
+            "samplers": ["top_k"] if greedy else ["top_k", "temperature", "top_p"],
+            "top_k": 1 if greedy else sampling.top_k,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": seed % 0xFFFFFFFF,  # 32 bits without the highest number, which asks for a random seed
+            # All of them always: llama.cpp applies every adapter to a request that names none.
+            "lora": [
+                {"id": number, "scale": float(name == request.adapter)} for number, name in enumerate(self._adapters)
+            ],
+            "stream": True,
+            "return_progress": True,
+            "timings_per_token": True,
+        }
+
+    def _encode(self, server: LlamaServer, messages: Sequence[Message]) -> list[int]:
+        """A chat up to where the assistant writes. Special tokens come from the markup alone, never from a message."""
+        ids: list[int] = []
+        for segment in segments(messages, self._chat):
+            if not segment.markup:
+                ids += server.tokenise(segment.text, special=False)
+                continue
+            if segment.text not in self._markup:
+                self._markup[segment.text] = server.tokenise(segment.text, special=True)
+            ids += self._markup[segment.text]
+        return ids
+
+
+@dataclass(frozen=True)
+class _News:
+    """A chunk of llama.cpp's answer, or what kept it from answering; `time` in seconds of the performance counter."""
+
+    index: int
+    time: float
+    content: dict[str, Any] | BaseException
+
+
+@dataclass
+class _Row:
+    """One request as its reader knows it. `left` tells the worker that nobody reads any more."""
+
+    index: int
+    seed: int
+    news: queue.SimpleQueue[_News]
+    started: float = field(default_factory=time.perf_counter)
+    left: threading.Event = field(default_factory=threading.Event)
+    pieces: list[str] = field(default_factory=list)
+    finish: Finish | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    ttft_s: float = 0.0
+    seconds: float = 0.0
+
+    def add(self, news: _News) -> str:
+        """The text in a piece of news. Raises what the worker ran into."""
+        if isinstance(news.content, BaseException):
+            raise news.content
+        chunk = news.content
+        if "error" in chunk:
+            raise EngineError(f"llama.cpp stopped: {chunk['error'].get('message', chunk)}", retryable=True)
+        self.seconds = news.time - self.started
+        if "prompt_progress" in chunk:
+            self.prompt_tokens = chunk["prompt_progress"]["total"]
+            return ""
+        self.ttft_s = self.ttft_s or self.seconds
+        self.completion_tokens = chunk["timings"]["predicted_n"]
+        choice = chunk["choices"][0]
+        self.finish = choice["finish_reason"]
+        self.pieces.append(choice["text"])
+        return choice["text"]
+
+    def cancel(self) -> str:
+        self.left.set()
+        self.finish = "cancelled"
+        self.seconds = time.perf_counter() - self.started
+        return ""
+
+    def completion(self) -> Completion:
+        assert self.finish is not None
+        return Completion(
+            text="".join(self.pieces),
+            finish=self.finish,
+            prompt_tokens=self.prompt_tokens,
+            completion_tokens=self.completion_tokens,
+            ttft_s=self.ttft_s,
+            seconds=self.seconds,
+            seed=self.seed,
+        )
+
+
+def _next(news: queue.SimpleQueue[_News], stop: threading.Event) -> _News | None:
+    """The next piece of news, or None once `stop` is set."""
+    while not stop.is_set():
+        try:
+            return news.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            continue
+    return None
+
+
+def _unloaded() -> EngineError:
+    return EngineError("The model was unloaded.", hint="Start again.", retryable=True)

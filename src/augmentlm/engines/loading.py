@@ -1,0 +1,40 @@
+"""From a plan and its weights to an engine. Each backend is imported when a plan asks for it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from augmentlm import catalog
+from augmentlm.engines.base import Engine
+from augmentlm.errors import EngineError
+from augmentlm.machine import Plan
+
+
+def load(plan: Plan, weights: Path, stop: threading.Event) -> Engine:
+    """The engine of a plan, with the adapters of all catalog models on its base. `weights` is what was fetched.
+
+    A GGUF file that is to run on transformers is first converted, once; `stop` ends that with `StoppedError`.
+    Raises `EngineError` when the weights can't be loaded.
+    """
+    chat = plan.model.chat
+    if chat is None:
+        raise EngineError(f"{plan.model.title} doesn't write text.")
+    folders = {
+        model.name: catalog.cards_folder() / model.adapter.folder
+        for model in catalog.models().values()
+        if model.adapter and model.artifact == plan.model.artifact
+    }
+    if plan.engine == "llamacpp":
+        from augmentlm.engines.adapters import as_gguf
+        from augmentlm.engines.llamacpp import LlamaCppEngine
+
+        return LlamaCppEngine(weights, chat, adapters={name: as_gguf(folder) for name, folder in folders.items()})
+
+    if plan.model.artifact.format == "gguf":
+        from augmentlm.engines.convert import dequantise
+
+        weights = dequantise(weights, stop)
+    from augmentlm.engines.transformers import TransformersEngine
+
+    return TransformersEngine(weights, chat, quantization=plan.quantization, device=plan.device, adapters=folders)
