@@ -46,20 +46,33 @@ class Machine:
 
 def inspect() -> Machine:
     """This computer. Takes milliseconds without an NVIDIA driver, up to a second with one."""
-    memory = psutil.virtual_memory()
-    limit = _control_group("memory.max") or memory.total
-    used = (_control_group("memory.current") or 0) - _reclaimable()
+    total, available = memory()
     folder = weights.home()
     while not folder.exists():
         folder = folder.parent
     return Machine(
-        ram_total=min(memory.total, limit),
-        ram_available=min(memory.available, limit - used) if limit < memory.total else memory.available,
+        ram_total=total,
+        ram_available=available,
         disk_free=shutil.disk_usage(folder).free,
-        cpu_cores=_cores(),
+        cpu_cores=cores(),
         cpu_features=_features(),
         gpus=_gpus(),
     )
+
+
+def memory() -> tuple[int, int]:
+    """Bytes of RAM this process may use in all, and those free or freeable now."""
+    here = psutil.virtual_memory()
+    limit = _control_group("memory.max")
+    if limit is None or limit >= here.total:
+        return here.total, here.available
+    used = (_control_group("memory.current") or 0) - _reclaimable()
+    return limit, max(0, min(here.available, limit - used))
+
+
+def has_bf16() -> bool:
+    """Whether this CPU multiplies bf16 in hardware. Where it doesn't, bf16 is several times slower than fp32."""
+    return bool(_features() & {"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def read_gpus(listing: str) -> tuple[Gpu, ...]:
@@ -91,7 +104,7 @@ def _gpus() -> tuple[Gpu, ...]:
     return read_gpus(answer.stdout)
 
 
-def _cores() -> int:
+def cores() -> int:
     """Cores this process may use: its affinity, and in a container its quota of CPU time."""
     process = psutil.Process()
     cores = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from augmentlm.distill.packing import Tokens, collate, encode_example, plan_rows
+from augmentlm.distill.packing import Tokens, collate, encode_example, plan_rows, split_shared
 from augmentlm.distill.sets import Example
 
 
@@ -28,6 +28,20 @@ def test_a_plan_is_the_same_again_and_another_every_epoch_and_seed():
     assert flat[:29] != flat[29:]
 
 
+def test_half_an_epoch_is_the_first_half_of_its_rows():
+    lengths = [4] * 40
+    whole = plan_rows(lengths, 8, 2, 7)
+    assert plan_rows(lengths, 8, 0.5, 7) == whole[:10]
+    assert plan_rows(lengths, 8, 1.25, 7) == whole[:25]
+
+
+def test_the_shared_beginning_leaves_every_prompt_a_token():
+    examples = [Tokens([1, 2, 3, 4], [[9]]), Tokens([1, 2, 5], [[8]])]
+    assert split_shared(examples) == ([1, 2], [Tokens([3, 4], [[9]]), Tokens([5], [[8]])])
+    alike = [Tokens([1, 2], [[9]]), Tokens([1, 2], [[8]])]
+    assert split_shared(alike) == ([1], [Tokens([2], [[9]]), Tokens([2], [[8]])])
+
+
 def test_a_packed_row_has_the_loss_and_gradient_of_its_examples_one_by_one(tiny_base):
     """The mask is right: neither another example nor a sibling completion shows through."""
     from transformers import AutoModelForCausalLM
@@ -38,8 +52,19 @@ def test_a_packed_row_has_the_loss_and_gradient_of_its_examples_one_by_one(tiny_
     def ids(count: int) -> list[int]:
         return torch.randint(0, 256, (count,), generator=random).tolist()
 
-    row = [Tokens(ids(7), [ids(5)]), Tokens(ids(4), [ids(3), ids(6), ids(2)]), Tokens(ids(1), [ids(1), ids(4)])]
-    packed = collate(row)
+    beginning = ids(6)
+    row = [
+        Tokens([*beginning, *prompt], completions)
+        for prompt, completions in (
+            (ids(7), [ids(5)]),
+            (ids(4), [ids(3), ids(6), ids(2)]),
+            (ids(1), [ids(1), ids(4)]),
+        )
+    ]
+    shared, rests = split_shared(row)
+    assert shared == beginning
+    packed = collate(shared, rests)
+    assert packed["input_ids"].shape[1] == sum(map(len, row)) - 2 * len(beginning)
     logits = model(
         input_ids=packed["input_ids"],
         position_ids=packed["position_ids"],

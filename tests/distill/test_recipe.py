@@ -17,14 +17,14 @@ def test_the_family_has_a_recipe_a_task_on_a_base_of_the_catalog(task):
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("epochs = 1\n", "", "lacks: epochs"),
-        ("epochs = 1\n", "epochs = 1\nepoch = 2\n", "unknown: epoch"),
-        ("epochs = 1\n", 'epochs = "1"\n', "epochs is '1'; it has to be a whole number"),
-        ("epochs = 1\n", "epochs = true\n", "epochs is True"),
+        ("rank = 16\n", "", "lacks: rank"),
+        ("rank = 16\n", "rank = 16\nranks = 2\n", "unknown: ranks"),
+        ("rank = 16\n", 'rank = "1"\n', "rank is '1'; it has to be a whole number"),
+        ("rank = 16\n", "rank = true\n", "rank is True"),
         ("dropout = 0.0", "dropout = -0.5", "dropout is -0.5"),
         ('task = "refine"', 'task = "respond"', "expand or refine or pair"),
         ('method = "lora"', 'method = "qlora"', "lora or full"),
-        ("epochs = 1\n", "epochs = \n", "not valid TOML"),
+        ("rank = 16\n", "rank = \n", "not valid TOML"),
     ],
 )
 def test_what_is_wrong_with_a_recipe_is_said(tmp_path, old, new, said):

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from augmentlm.distill.packing import Tokens
 from augmentlm.distill.recipe import Recipe
-from augmentlm.distill.train import _as_inputs, _model, train
+from augmentlm.distill.train import PackedRows, _model, train
 from augmentlm.errors import InputError
 
 RECIPE = Recipe(
@@ -22,6 +22,7 @@ RECIPE = Recipe(
     base="tiny",
     method="lora",
     rank=4,
+    layers=2,
     alpha=8,
     dropout=0.0,
     epochs=2,
@@ -129,10 +130,18 @@ def test_a_qlora_base_is_nf4_and_its_adapter_gets_gradients(tiny_base):
     model = _model(RECIPE, tiny_base, torch.device("cpu"), quantize=True)
     linear = model.base_model.model.model.layers[0].mlp.up_proj
     assert linear.base_layer.weight.quant_state.quant_type == "nf4"
-    inputs = _as_inputs([Tokens([1, 2, 3], [[4, 5], [6]])])
+    inputs = PackedRows([7], [Tokens([1, 2, 3], [[4, 5], [6]])], [[0]])[0]
     labels = inputs.pop("labels")
     torch.nn.functional.cross_entropy(model(**inputs, use_cache=False).logits[0].float(), labels).backward()
     assert linear.lora_B.default.weight.grad.abs().sum() > 0
+
+
+def test_a_lora_on_the_upper_layers_leaves_the_lower_ones_alone(tiny_base, tiny_data, tmp_path):
+    trained = train(dataclasses.replace(RECIPE, layers=1, epochs=0.5), tiny_base, tiny_data, tmp_path)
+    names = load_file(trained / "adapter_model.safetensors")
+    assert {name.split(".layers.")[1][0] for name in names} == {"1"}
+    # Every linear module of the layer, each with its two matrices.
+    assert len(names) == 7 * 2
 
 
 def test_a_base_that_is_none_is_said(tiny_data, tmp_path):

@@ -1,12 +1,14 @@
 """Examples packed into rows: no padding, one forward over a prompt for all its completions, logits where labels are.
 
-A row holds whole examples one behind the other. Tokens see their own example only, and a completion sees its
-prompt but not its sibling completions, so the loss of a seed is the sum over its completions at the cost of one
-prompt (arXiv 2412.04871, section 3.2; the mask is that of block-diagonal packing with branches).
+A row holds the beginning that all prompts share (the system message) once, and behind it whole examples. Tokens see
+that beginning and their own example only, and a completion sees its prompt but not its sibling completions, so the
+loss of a seed is the sum over its completions at the cost of one prompt (arXiv 2412.04871, section 3.2; the mask is
+that of block-diagonal packing with branches).
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,14 +37,25 @@ def encode_example(
     return Tokens(encode_prompt(example.prompt), [[*encode_text(text), stop_id] for text in example.completions])
 
 
-def plan_rows(lengths: Sequence[int], tokens_per_row: int, epochs: int, seed: int) -> list[list[int]]:
+def split_shared(examples: Sequence[Tokens]) -> tuple[list[int], list[Tokens]]:
+    """What all prompts begin with, and the examples without it. Each keeps a token, where its completion begins."""
+    first, last = min(example.prompt for example in examples), max(example.prompt for example in examples)
+    most = min(len(example.prompt) for example in examples) - 1
+    size = next((place for place in range(most) if first[place] != last[place]), most)
+    return first[:size], [Tokens(example.prompt[size:], example.completions) for example in examples]
+
+
+def plan_rows(lengths: Sequence[int], tokens_per_row: int, epochs: float, seed: int) -> list[list[int]]:
     """Indices of the examples of each row, shuffled anew every epoch; a row holds at most `tokens_per_row`.
+
+    Half an epoch is the first half of its rows.
 
     Fixed by the arguments alone, so that a resumed training sees the very same rows. Examples longer than a row
     are left out.
     """
     rows: list[list[int]] = []
-    for epoch in range(epochs):
+    for epoch in range(math.ceil(epochs)):
+        begin = len(rows)
         order = [index for index, length in enumerate(lengths) if length <= tokens_per_row]
         random.Random(f"{seed}/{epoch}").shuffle(order)
         row: list[int] = []
@@ -55,31 +68,36 @@ def plan_rows(lengths: Sequence[int], tokens_per_row: int, epochs: int, seed: in
             used += lengths[index]
         if row:
             rows.append(row)
+        if epoch + 1 > epochs:
+            del rows[begin + round((len(rows) - begin) * (epochs - epoch)) :]
     return rows
 
 
-def collate(examples: Sequence[Tokens]) -> dict[str, torch.Tensor]:
-    """One row as model inputs.
+def collate(shared: Sequence[int], examples: Sequence[Tokens]) -> dict[str, torch.Tensor]:
+    """One row as model inputs: `shared`, the beginning of every prompt, then the rest of each example.
 
     Returns `input_ids` and `position_ids` (1, T), a boolean `attention_mask` (1, 1, T, T), and two vectors of
     the same length N: `positions`, where logits are needed, and `labels`, the token to predict there.
     """
-    ids: list[int] = []
-    positions: list[int] = []
+    ids: list[int] = [*shared]
+    positions: list[int] = [*range(len(shared))]
     places: list[int] = []
     labels: list[int] = []
-    total = sum(len(example) for example in examples)
+    total = len(shared) + sum(len(example) for example in examples)
     mask = torch.zeros(total, total, dtype=torch.bool)
+    mask[: len(shared), : len(shared)] = _causal(len(shared))
+    mask[len(shared) :, : len(shared)] = True
     for example in examples:
         start = len(ids)
         ids += example.prompt
-        positions += range(len(example.prompt))
+        positions += range(len(shared), len(shared) + len(example.prompt))
         prompt_end = len(ids)
         mask[start:prompt_end, start:prompt_end] = _causal(prompt_end - start)
         for completion in example.completions:
             branch = len(ids)
             ids += completion
-            positions += range(len(example.prompt), len(example.prompt) + len(completion))
+            first = len(shared) + len(example.prompt)
+            positions += range(first, first + len(completion))
             mask[branch : len(ids), start:prompt_end] = True
             mask[branch : len(ids), branch : len(ids)] = _causal(len(completion))
             # The first token of a completion is predicted at the last token of its prompt.

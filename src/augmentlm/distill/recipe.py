@@ -14,15 +14,19 @@ RECIPES = Path(__file__).parent / "recipes"
 
 @dataclass(frozen=True)
 class Recipe:
-    """`tokens_per_row` tokens of packed examples are one row; `rows_per_step` rows a device make one step."""
+    """`tokens_per_row` tokens of packed examples are one row; `rows_per_step` rows a device make one step.
+
+    A LoRA is put on the upper `layers` layers; full fine-tuning trains them all.
+    """
 
     task: Literal["expand", "refine", "pair"]
     base: str
     method: Literal["lora", "full"]
     rank: int
+    layers: int
     alpha: int
     dropout: float
-    epochs: int
+    epochs: float
     tokens_per_row: int
     rows_per_step: int
     learning_rate: float

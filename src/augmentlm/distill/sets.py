@@ -26,6 +26,10 @@ NOVEL_TARGET = 0.6
 """Expansions nearer to their seed than this (ROUGE-L) are not taught: a model that learns them makes near-copies."""
 
 
+THREE_IN_CONTEXT = 0.25
+"""Share of the families that teach with three examples instead of two."""
+
+
 @dataclass(frozen=True)
 class Example:
     """One prompt (the bare input of a tuned model) with the completions to learn."""
@@ -82,9 +86,14 @@ def _expand_examples(folder: Path, split: Split) -> Iterator[Example]:
 
 
 def _pair_examples(folder: Path, split: Split, rng: random.Random) -> Iterator[Example]:
-    """Two shuffled siblings in context and the two others as targets; every item is a target once a family."""
+    """Shuffled siblings: two in context and the two others as targets, both ways; in one family of four, three in
+    context and one as target, because people give more than two."""
     for row in read_rows(folder, split):
         pairs = [Pair(item["instruction"], item["response"]) for item in row["items"]]
         rng.shuffle(pairs)
-        for context, targets in ((pairs[:2], pairs[2:]), (pairs[2:], pairs[:2])):
+        if rng.random() < THREE_IN_CONTEXT:
+            splits = [(pairs[:3], pairs[3:])]
+        else:
+            splits = [(pairs[:2], pairs[2:]), (pairs[2:], pairs[:2])]
+        for context, targets in splits:
             yield Example(row["id"], format_pairs(context), tuple(format_pair(pair) for pair in targets))

@@ -1,0 +1,81 @@
+"""A trained adapter as it is published: fp16 safetensors and a clean configuration; merged into its base on request."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from augmentlm.catalog import Model
+from augmentlm.errors import InputError
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+
+_TRAINING_ONLY = ("revision", "auto_mapping", "runtime_config", "ensure_weight_tying")
+"""What PEFT notes about the process that trained, and nobody who loads the adapter needs."""
+
+
+def base_repository(base: Model) -> str:
+    """The hub id of a base as safetensors. Qwen publishes GGUF files in a repository of the same name and `-GGUF`."""
+    return base.artifact.hub.repo.removesuffix("-GGUF")
+
+
+def export_adapter(trained: Path, base: Model, folder: Path) -> Path:
+    """Write the adapter that `train` left in `trained` to `folder`, in PEFT form; return `folder`.
+
+    Weights become fp16, which torch, numpy and GGUF all read, at half the size of the fp32 that was trained. The
+    configuration names the base by its hub id and holds no path of the machine that trained. Raises `InputError`
+    when there is no adapter, or a number in it does not fit fp16.
+    """
+    import numpy as np
+    from safetensors.numpy import load_file, save_file
+
+    config = _config(trained)
+    try:
+        tensors = load_file(trained / WEIGHTS)
+    except (OSError, ValueError) as error:
+        raise InputError(f"The adapter in {trained} can't be read: {error}.", hint="Train it again.") from error
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        halves = {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
+    broken = [name for name, tensor in halves.items() if not np.isfinite(tensor).all()]
+    if broken:
+        raise InputError(f"{broken[0]} in {trained} holds numbers beyond fp16.", hint="Train with a lower rate.")
+    clean = {name: value for name, value in sorted(config.items()) if name not in _TRAINING_ONLY}
+    clean |= {"base_model_name_or_path": base_repository(base), "inference_mode": True}
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / WEIGHTS, lambda draft: save_file(halves, draft, metadata={"format": "pt"}))
+    _replace(folder / CONFIG, lambda draft: draft.write_text(json.dumps(clean, indent=2) + "\n", encoding="utf-8"))
+    return folder
+
+
+def merge(base: Path, adapter: Path, folder: Path) -> Path:
+    """Write the base with the adapter added to its weights: a plain bf16 model folder that needs no PEFT."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _config(adapter)
+    try:
+        # Added in fp32 and rounded once.
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
+        merged: Any = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
+        merged.to(torch.bfloat16).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{adapter} can't be merged into {base}: {error}") from error
+    return folder
+
+
+def _config(adapter: Path) -> dict[str, Any]:
+    try:
+        return json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"There is no adapter in {adapter}.", hint="Give the folder that `train` wrote.") from error
+
+
+def _replace(path: Path, write: Any) -> None:
+    """Write beside the file and put it in its place whole."""
+    draft = path.with_name(f"{path.name}.part")
+    write(draft)
+    draft.replace(path)

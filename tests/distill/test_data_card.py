@@ -1,0 +1,40 @@
+"""The numbers in the card of the teaching data are those of the data."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from augmentlm.distill.sets import read_rows
+
+DATA = Path(__file__).parents[2] / "data"
+CARD = (DATA / "README.md").read_text(encoding="utf-8")
+
+
+def cells(first: str, columns: int) -> list[list[str]]:
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in CARD.splitlines() if line[:1] == "|"]
+    return [line for line in lines if line[0] == first and len(line) == columns]
+
+
+@pytest.mark.parametrize("name", ["refine", "expand", "families"])
+def test_the_card_counts_what_is_there(name: str) -> None:
+    rows = list(read_rows(DATA / name))
+    languages = Counter(row["lang"] for row in rows)
+    ((_, total, english, chinese, _, fields),) = cells(f"`{name}/`", 6)
+    assert [total, english, chinese] == [f"{n:,}" for n in (len(rows), languages["en"], languages["zh"])]
+    assert fields == ", ".join(f"`{key}`" for key in rows[0])
+    ((_, train, dev),) = cells(f"`{name}/`", 3)
+    counts = [sum(1 for _ in read_rows(DATA / name, split)) for split in ("train", "dev")]
+    assert [train, dev] == [f"{n:,}" for n in counts]
+
+
+def test_the_card_counts_the_categories() -> None:
+    main = {row["category"] for row in read_rows(DATA / "families")}
+    assert f"{len(main)} categories" in CARD
+    assert f"has {len({row['category'] for row in read_rows(DATA / 'refine')} - main)} smaller" in CARD.replace("\n", " ")
+
+
+def test_already_good_prompts_are_as_many_as_the_card_says() -> None:
+    rows = list(read_rows(DATA / "refine"))
+    alike = sum(row["raw"].split()[:6] == row["refined"].split()[:6] and len(row["raw"]) > 60 for row in rows)
+    assert 1 / 30 < alike / len(rows) < 1 / 8
