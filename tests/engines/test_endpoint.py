@@ -270,7 +270,7 @@ def test_the_key_stays_out_of_errors_and_descriptions(server, answer):
         (lambda exchange: exchange.reply(200, b"<html>Welcome</html>"), "not OpenAI-compatible"),
         (lambda exchange: exchange.reply(200, b"data: nonsense\n\n"), "not JSON"),
         (lambda exchange: exchange.reply(200, {"models": []}), "not OpenAI-compatible"),
-        (lambda exchange: exchange.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n"), "doesn't speak HTTP"),
+        (lambda exchange: exchange.wfile.write(b"-ERR unknown command\r\n\r\n"), "doesn't speak HTTP"),
         (lambda exchange: exchange.reply(200, b""), "its answer is empty"),
         (lambda exchange: exchange.reply(200, b"not zipped", Content_Encoding="gzip"), "can't be used"),
     ],
