@@ -34,6 +34,13 @@ def test_this_machine_is_described_in_bytes():
     assert here.cpu_features <= hardware.FEATURES
 
 
+def test_bf16_is_what_the_cpu_says_it_has(monkeypatch):
+    assert hardware.has_bf16() == inspect().has_bf16
+    for features, has in (({"avx2", "avx512f"}, False), ({"avx2", "avx512_bf16"}, True), ({"asimd", "bf16"}, True)):
+        monkeypatch.setattr(hardware, "_features", lambda features=features: frozenset(features))
+        assert hardware.has_bf16() is has and inspect().has_bf16 is has
+
+
 @pytest.fixture
 def driver(tmp_path, monkeypatch):
     """A driver's command on the path; calling it with a text makes it answer that."""

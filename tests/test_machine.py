@@ -22,11 +22,14 @@ def everything_installed(monkeypatch):
     monkeypatch.setattr(machine, "find_spec", lambda name: object())
 
 
-def computer(ram: float, gpu: float | None = None, capability: float = 8.6) -> Machine:
+BF16 = frozenset({"avx2", "avx512f", "avx512_bf16"})
+
+
+def computer(ram: float, gpu: float | None = None, capability: float = 8.6, features: frozenset[str] = BF16) -> Machine:
     """A machine with so many GB, as its driver reports them: a few MiB less than on the box."""
     total = int((gpu or 0) * GB) - 4 * 1024**2
     cards = () if gpu is None else (Gpu("A card", total, total, capability),)
-    return Machine(int(ram * GB), int(ram * GB), 100 * GB, 8, frozenset(), cards)
+    return Machine(int(ram * GB), int(ram * GB), 100 * GB, 8, features, cards)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +60,39 @@ def test_without_a_gpu_a_published_model_runs_on_the_cpu(model, ram, quantizatio
     chosen = plan(model, computer(ram))
     assert (chosen.engine, chosen.device, chosen.quantization) == ("transformers", "cpu", quantization)
     assert "CPU" in chosen.reason
+
+
+@pytest.mark.parametrize(
+    ("features", "whole"),
+    [
+        ({"avx2", "avx512f", "avx512_vnni"}, "fp32"),
+        (set(), "fp32"),
+        ({"asimd"}, "fp32"),
+        ({"avx512_bf16"}, "bf16"),
+        ({"amx_bf16"}, "bf16"),
+        ({"asimd", "bf16"}, "bf16"),
+    ],
+)
+def test_a_cpu_computes_in_bf16_only_where_it_has_the_instructions(features, whole):
+    here = computer(16, features=frozenset(features))
+    assert plan(SMALL, here).quantization == whole
+    assert whole.upper() in plan(SMALL, here).reason
+    other = "fp32" if whole == "bf16" else "bf16"
+    with pytest.raises((InputError, DoesNotFitError), match=f"Choose {whole}"):
+        plan(SMALL, here, quantization=other)
+
+
+@pytest.mark.parametrize(
+    ("model", "ram", "quantization"), [(SEVEN, 48, "fp32"), (SEVEN, 24, "nf4"), (SMALL, 16, "fp32"), (SMALL, 8, "nf4")]
+)
+def test_fp32_needs_twice_the_memory(model, ram, quantization):
+    chosen = plan(model, computer(ram, features=frozenset({"avx2"})))
+    assert (chosen.device, chosen.quantization) == ("cpu", quantization)
+
+
+def test_a_gpu_does_not_care_what_the_cpu_can():
+    old, new = (plan(SMALL, computer(32, 8, features=features)) for features in (frozenset(), BF16))
+    assert old == new
 
 
 def test_a_gpu_too_small_leaves_the_work_to_the_cpu():
@@ -166,6 +202,13 @@ def test_memory_follows_the_shape():
     assert bytes_needed(SEVEN, "transformers", "bf16", "cuda") == 15_231_233_024 + 469_762_048 + 1_200_000_000
     nf4 = bytes_needed(SEVEN, "transformers", "nf4", "cuda") - 469_762_048 - 1_200_000_000
     assert nf4 == pytest.approx(5.546e9, rel=1e-3)
+    # In fp32 all of it doubles but the overhead; with NF4 the embedding and the cache do.
+    fp32 = bytes_needed(SEVEN, "transformers", "fp32", "cpu", width=4)
+    assert fp32 == 2 * (15_231_233_024 + 469_762_048) + 600_000_000
+    wide = bytes_needed(SEVEN, "transformers", "nf4", "cuda", width=4) - bytes_needed(
+        SEVEN, "transformers", "nf4", "cuda"
+    )
+    assert wide == 2 * SEVEN.shape.embedding_parameters + 469_762_048
 
 
 def test_planning_never_imports_torch():

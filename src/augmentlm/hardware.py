@@ -18,6 +18,9 @@ from augmentlm import weights
 FEATURES = frozenset({"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8", "asimd", "bf16"})
 """The instruction sets that decide how fast a model runs on a CPU."""
 
+BF16_FEATURES = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""Those that multiply bf16 in hardware. Without one of them bf16 is several times slower than fp32."""
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -42,6 +45,10 @@ class Machine:
     def gpu(self) -> Gpu | None:
         """The largest GPU: a model runs on one."""
         return max(self.gpus, key=lambda gpu: gpu.total_bytes, default=None)
+
+    @property
+    def has_bf16(self) -> bool:
+        return bool(self.cpu_features & BF16_FEATURES)
 
 
 def inspect() -> Machine:
@@ -71,8 +78,8 @@ def memory() -> tuple[int, int]:
 
 
 def has_bf16() -> bool:
-    """Whether this CPU multiplies bf16 in hardware. Where it doesn't, bf16 is several times slower than fp32."""
-    return bool(_features() & {"avx512_bf16", "amx_bf16", "bf16"})
+    """Whether this CPU multiplies bf16 in hardware."""
+    return bool(_features() & BF16_FEATURES)
 
 
 def read_gpus(listing: str) -> tuple[Gpu, ...]:

@@ -18,7 +18,7 @@ EngineName = Literal["llamacpp", "transformers"]
 Device = Literal["cpu", "cuda"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
-BITS = {"bf16": 16.0, "fp16": 16.0, "int8": 8.0, "nf4": 4.127}
+BITS = {"fp32": 32.0, "bf16": 16.0, "fp16": 16.0, "int8": 8.0, "nf4": 4.127}
 """Bits a quantized parameter takes. NF4 with double quantization: 4 for the value, 8/64 for the scale of a block of
 64, 32/(64·256) for the scale of 256 scales (QLoRA, arXiv 2305.14314, section 3)."""
 
@@ -95,20 +95,24 @@ def variants(model: Model, machine: Machine) -> list[Fit]:
     sixteen = "fp16" if machine.gpu and machine.gpu.compute_capability < BF16_CAPABILITY else "bf16"
     found += [_fit(model, machine, "transformers", name, "cuda") for name in (sixteen, "int8", "nf4")]
     # INT8 is left out on a CPU: there it is slower than bf16 (bitsandbytes converts at every call).
-    found += [_fit(model, machine, "transformers", name, "cpu") for name in ("bf16", "nf4")]
+    whole = "bf16" if machine.has_bf16 else "fp32"
+    found += [_fit(model, machine, "transformers", name, "cpu") for name in (whole, "nf4")]
     return found
 
 
-def bytes_needed(model: Model, engine: EngineName, quantization: str, device: Device) -> int:
-    """Memory for the weights, the attention cache of a working context, and a fixed overhead."""
+def bytes_needed(model: Model, engine: EngineName, quantization: str, device: Device, *, width: int = 2) -> int:
+    """Memory for the weights, the attention cache of a working context, and a fixed overhead.
+
+    `width` is the bytes of a number that is not quantized with torch: 4 on a CPU that has to compute in fp32.
+    """
     shape = model.shape
-    cache_of_row = WORKING_CONTEXT * shape.layers * shape.kv_heads * shape.head_size * 2 * 2  # keys, values; 16 bit
+    numbers_of_row = WORKING_CONTEXT * shape.layers * shape.kv_heads * shape.head_size * 2  # keys and values
     if engine == "llamacpp":
-        return (model.artifact.bytes or 0) + LLAMACPP_SLOTS * cache_of_row + OVERHEAD[device]
+        return (model.artifact.bytes or 0) + LLAMACPP_SLOTS * numbers_of_row * 2 + OVERHEAD[device]
     # A GGUF file keeps its output layer apart from the embedding, and so does the folder converted from it.
     copies = 2 if model.artifact.format == "gguf" else 1
     quantized = (shape.parameters - shape.embedding_parameters) * BITS[quantization] / 8
-    return int(quantized) + 2 * copies * shape.embedding_parameters + cache_of_row + OVERHEAD[device]
+    return int(quantized) + width * (copies * shape.embedding_parameters + numbers_of_row) + OVERHEAD[device]
 
 
 def gguf_quantization(model: Model) -> str:
@@ -118,7 +122,8 @@ def gguf_quantization(model: Model) -> str:
 
 
 def _fit(model: Model, machine: Machine, engine: EngineName, quantization: str, device: Device) -> Fit:
-    needed = bytes_needed(model, engine, quantization, device)
+    width = 4 if device == "cpu" and not machine.has_bf16 else 2
+    needed = bytes_needed(model, engine, quantization, device, width=width)
     name = quantization.upper()
     if device == "cuda":
         gpu = machine.gpu
