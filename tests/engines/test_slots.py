@@ -1,0 +1,90 @@
+"""Places of rows: who waits for whom."""
+
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+
+from augmentlm.engines.slots import Slots
+
+
+def never() -> bool:
+    return False
+
+
+class Asker(threading.Thread):
+    """Takes a place in a thread of its own and holds it until `leave`."""
+
+    def __init__(self, slots: Slots, adapter: str | None = None) -> None:
+        super().__init__(daemon=True)
+        self.slots, self.adapter = slots, adapter
+        self.gives_up = threading.Event()
+        self.inside = threading.Event()
+        self.out = threading.Event()
+        self.start()
+        time.sleep(0.02)  # so that those who come later stand behind
+
+    def run(self) -> None:
+        with self.slots.place(self.adapter, self.gives_up.is_set) as got:
+            if got:
+                self.inside.set()
+                self.out.wait(10)
+
+    def leave(self) -> None:
+        self.out.set()
+        self.join(10)
+
+
+def test_as_many_as_there_are_slots_are_inside_and_the_next_waits():
+    slots = Slots(2)
+    first, second, third = (Asker(slots) for _ in range(3))
+    assert first.inside.is_set() and second.inside.is_set()
+    assert not third.inside.is_set()
+    second.leave()
+    assert third.inside.wait(10)
+
+
+def test_rows_of_another_adapter_wait_until_all_of_the_first_are_done():
+    slots = Slots(4)
+    refine, again, expand = Asker(slots, "refine"), Asker(slots, "refine"), Asker(slots, "expand")
+    refine.leave()
+    assert again.inside.is_set() and not expand.inside.wait(0.2)
+    again.leave()
+    assert expand.inside.wait(10)
+
+
+def test_who_waits_is_not_overtaken_by_later_rows_of_the_adapter_that_runs():
+    slots = Slots(4)
+    batch, person, more_of_the_batch = Asker(slots, "expand"), Asker(slots, "refine"), Asker(slots, "expand")
+    assert not more_of_the_batch.inside.wait(0.2)
+    batch.leave()
+    assert person.inside.wait(10) and not more_of_the_batch.inside.is_set()
+    person.leave()
+    assert more_of_the_batch.inside.wait(10)
+
+
+def test_who_gives_up_makes_way_for_those_behind():
+    slots = Slots(1)
+    running, tired, patient = Asker(slots), Asker(slots), Asker(slots)
+    tired.gives_up.set()
+    tired.join(10)
+    assert not tired.inside.is_set()
+    running.leave()
+    assert patient.inside.wait(10)
+
+
+def test_a_place_is_given_back_when_the_work_fails():
+    slots = Slots(1)
+    with pytest.raises(RuntimeError), slots.place(None, never):
+        raise RuntimeError
+    with slots.place(None, never) as got:
+        assert got
+
+
+def test_after_one_adapter_has_left_another_comes_at_once():
+    slots = Slots(2)
+    with ExitStack() as stack:
+        assert stack.enter_context(slots.place("refine", never))
+    with slots.place("expand", never) as got:
+        assert got
