@@ -18,7 +18,7 @@ MODULES = {
 
 LAYERS = (  # from the ground up
     set(
-        "errors tasks catalog disk downloads pip_config wheels hub_files listings single_files snapshots "
+        "errors tasks catalog disk downloads pip_config package_index wheels hub_files listings single_files snapshots "
         "weights hardware machine".split()
     ),
     {"engines", "checks", "formats"},

@@ -55,10 +55,10 @@ def check(stop: threading.Event) -> None:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file; 0 when there is none."""
+    """Bytes of a file; 0 when there is none, or none that this user may look at."""
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0
 
 
@@ -84,6 +84,13 @@ def append(path: Path, blocks: Iterable[bytes], stop: threading.Event, heard: Ca
 def blocks(file: IO[bytes]) -> Iterator[bytes]:
     """A file that is open for reading, a megabyte at a time."""
     return iter(lambda: file.read(_BLOCK), b"")
+
+
+def rest(blocks: Iterable[bytes], skip: int) -> Iterator[bytes]:
+    """The blocks without their first `skip` bytes."""
+    for block in blocks:
+        yield block[max(0, skip) :]
+        skip -= len(block)
 
 
 def settle(partial: Path, target: Path) -> None:

@@ -6,6 +6,7 @@ import queue
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,12 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from augmentlm import __version__
-from augmentlm.disk import append, check, size_of
+from augmentlm.disk import append, check, rest, size_of
 from augmentlm.errors import WeightsError
 
 CONNECT_SECONDS = 4.0
+FIRST_ANSWER_SECONDS = 8.0
+"""For everything until a line's first answer: names that are not resolved, all addresses of a host, a silent server."""
 READ_SECONDS = 15.0
 PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds before each new attempt on a line that worked a moment ago."""
@@ -95,6 +98,10 @@ class Line:
         """A small text. Raises `SourceError`."""
         return self._patiently(address, lambda: self._page(address), lambda: 0)
 
+    def piece(self, address: Address, start: int, count: int) -> bytes:
+        """Some bytes out of a file. Raises `SourceError`, with status 200 where the server only sends whole files."""
+        return self._patiently(address, lambda: self._piece(address, start, count), lambda: 0)
+
     def download(self, address: Address, partial: Path, size: int | None, heard: Callable[[int], None]) -> None:
         """Complete the file `partial`; `heard` is told its bytes. Raises `SourceError`; what has come is kept."""
         self._patiently(address, lambda: self._complete(address, partial, size, heard), lambda: size_of(partial))
@@ -120,14 +127,24 @@ class Line:
                 check(self._stop)
 
     def _page(self, address: Address) -> Page:
-        with self._asked(address, {}) as (head, blocks):
+        head, body = self._read(address, {}, _PAGE_BYTES)
+        return Page(body.decode(errors="replace"), head.headers.get("content-type", ""), head.url)
+
+    def _piece(self, address: Address, start: int, count: int) -> bytes:
+        head, body = self._read(address, {"Range": f"bytes={start}-{start + count - 1}"}, count)
+        if head.status != 206 or len(body) != count:
+            raise SourceError(f"{address.host} sends no pieces of files.", status=head.status)
+        return body
+
+    def _read(self, address: Address, headers: Mapping[str, str], limit: int) -> tuple[_Head, bytes]:
+        with self._asked(address, headers) as (head, blocks):
             _refuse_errors(head, address)
             body = bytearray()
             for block in blocks:
                 body += block
-                if len(body) > _PAGE_BYTES:
-                    raise SourceError(f"{address.host} sent a page that is far too long.")
-        return Page(body.decode(errors="replace"), head.headers.get("content-type", ""), head.url)
+                if len(body) > limit:
+                    raise SourceError(f"{address.host} sends more than was asked for.", status=head.status)
+        return head, bytes(body)
 
     def _complete(self, address: Address, partial: Path, size: int | None, heard: Callable[[int], None]) -> None:
         have = size_of(partial)
@@ -147,7 +164,7 @@ class Line:
             if _total(head) not in (None, expected):
                 raise SourceError(f"{address.host} has another file: {_total(head)} bytes instead of {expected}.")
             start = 0 if head.status == 200 else have  # a server that knows no ranges begins anew
-            append(partial, _rest(blocks, have - start), self._stop, lambda now: _heard(now, expected, address, heard))
+            append(partial, rest(blocks, have - start), self._stop, lambda now: _heard(now, expected, address, heard))
         if expected is not None and size_of(partial) < expected:
             raise _BrokenOffError("the connection was cut")
 
@@ -156,17 +173,20 @@ class Line:
         reader = _Reader(address, headers, self._certificates)
         reader.start()
         try:
-            head = self._next(reader)
+            head = self._next(reader, None if self._works else FIRST_ANSWER_SECONDS)
             yield head, iter(lambda: self._next(reader), None)
         finally:
             reader.left.set()
 
-    def _next(self, reader: _Reader) -> Any:
+    def _next(self, reader: _Reader, seconds: float | None = None) -> Any:
+        deadline = time.monotonic() + seconds if seconds else float("inf")
         while True:
             check(self._stop)
             try:
                 item = reader.inbox.get(timeout=_POLL_SECONDS)
             except queue.Empty:
+                if time.monotonic() > deadline:
+                    raise _BrokenOffError("no answer", unreachable=True) from None
                 continue
             if isinstance(item, Exception):
                 raise _translated(item, reader.address) from item
@@ -234,13 +254,6 @@ def _total(head: _Head) -> int | None:
         return int(length) if length.isdecimal() else None
     match = re.search(r"/(\d+)$", head.headers.get("content-range", ""))
     return int(match.group(1)) if match else None
-
-
-def _rest(blocks: Iterator[bytes], skip: int) -> Iterator[bytes]:
-    """The blocks without their first `skip` bytes."""
-    for block in blocks:
-        yield block[skip:]
-        skip = max(0, skip - len(block))
 
 
 def _heard(now: int, expected: int | None, address: Address, heard: Callable[[int], None]) -> None:

@@ -43,14 +43,15 @@ def was_unreachable() -> bool:
 
 def address(path: str) -> Address:
     """Something on the hub, with the user's token if there is one."""
+    from huggingface_hub import constants, get_token
     from huggingface_hub.errors import OIDCError
-    from huggingface_hub.utils import build_hf_headers
 
+    # Not `build_hf_headers`: it asks the hub for other things first.
     try:
-        token = build_hf_headers().get("authorization")
+        token = None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
     except OIDCError as error:
         raise SourceError(f"The hub gave no token for this job: {error}.", hint="Unset HF_OIDC_RESOURCE.") from error
-    return Address(f"{endpoint()}/{path}", {"Authorization": token} if token else {})
+    return Address(f"{endpoint()}/{path}", {"Authorization": f"Bearer {token}"} if token else {})
 
 
 def download(
@@ -98,7 +99,7 @@ def cached(repo: str, revision: str, file: str) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(repo, file, revision=revision)
-    return Path(found).resolve() if isinstance(found, str) else None
+    return Path(found).resolve() if isinstance(found, str) and os.access(found, os.R_OK) else None
 
 
 def take(source: Path, partial: Path, heard: Callable[[int], None], stop: threading.Event) -> None:

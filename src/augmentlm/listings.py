@@ -14,7 +14,7 @@ from augmentlm import hub_files
 from augmentlm.disk import digest, size_of
 from augmentlm.downloads import Line, SourceError
 
-_WANTED = re.compile(r"[^/\\]+\.(safetensors|json|txt)|tokenizer\.model")
+_WANTED = re.compile(r"[^/\\:]+\.(safetensors|json|txt)|tokenizer\.model")
 """Weights, configuration and tokenizer at the top of the repository. Pickles and Python files can run code: they are
 never downloaded."""
 

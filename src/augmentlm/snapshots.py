@@ -39,7 +39,10 @@ class Snapshot:
         values = read_json(self.lock_file)
         if values.get("repo") != self.artifact.hub.repo:
             return None
-        return Listing(values["commit"], tuple(RepositoryFile(**file) for file in values["files"]))
+        try:
+            return Listing(values["commit"], tuple(RepositoryFile(**file) for file in values["files"]))
+        except (KeyError, TypeError):  # somebody has edited it
+            return None
 
     @property
     def total(self) -> int:

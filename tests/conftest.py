@@ -1,0 +1,30 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from file_server import FileServer
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch) -> Iterator[FileServer]:
+    """A hub and a package index for a user who has downloaded nothing and is logged in nowhere."""
+    from augmentlm import downloads, hub_files
+
+    with FileServer().running() as running:
+        for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN", "PIP_EXTRA_INDEX_URL", "PIP_CERT"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path / "home"))
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))  # for child processes; here it was read at import
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
+        monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "hf" / "token"))
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv("PIP_INDEX_URL", f"{running.url}/simple")
+        monkeypatch.setattr(hub_files, "_unreachable", set())
+        monkeypatch.setattr(downloads, "PAUSES", (0.01, 0.02, 0.03, 0.04))
+        yield running
