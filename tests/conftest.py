@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from file_server import FileServer
+from tiny_weights import closed_port
 
 
 @pytest.fixture
@@ -28,3 +29,9 @@ def server(tmp_path, monkeypatch) -> Iterator[FileServer]:
         monkeypatch.setattr(hub_files, "_unreachable", set())
         monkeypatch.setattr(downloads, "PAUSES", (0.01, 0.02, 0.03, 0.04))
         yield running
+
+
+@pytest.fixture
+def no_hub(server, monkeypatch) -> None:
+    """The index answers, the hub can't be reached."""
+    monkeypatch.setenv("HF_ENDPOINT", closed_port())

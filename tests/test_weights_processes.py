@@ -13,7 +13,7 @@ import pytest
 
 from augmentlm.errors import StoppedError, WeightsError
 from augmentlm.weights import fetch, is_cached, remove
-from test_weights import BODY, HUB_PATH, artifact, publish_wheels
+from tiny_weights import BODY, HUB_PATH, artifact, publish_wheels
 
 PROGRAM = """
 import sys
@@ -89,8 +89,8 @@ def test_after_a_kill_the_next_process_goes_on_from_there(slow):
     assert int(slow.ranges("model.gguf")[-1][6:-1]) >= 100_000
 
 
-def test_after_a_kill_amid_the_wheels_whole_parts_and_half_wheels_are_kept(server, monkeypatch):
-    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+def test_after_a_kill_amid_the_wheels_whole_parts_and_half_wheels_are_kept(server, no_hub):
+
     publish_wheels(server)
     second = server.served["/files/a_part2-1.0-py3-none-any.whl"]
     second.pace = 0.1

@@ -161,8 +161,8 @@ class Line:
                 raise _BrokenOffError("its file has changed")
             _refuse_errors(head, address)
             expected = _total(head) if size is None else size
-            if _total(head) not in (None, expected):
-                raise SourceError(f"{address.host} has another file: {_total(head)} bytes instead of {expected}.")
+            if (total := _total(head)) not in (None, expected):
+                raise SourceError(f"{address.host} has another file: {total:,} bytes instead of {expected:,}.")
             start = 0 if head.status == 200 else have  # a server that knows no ranges begins anew
             append(partial, rest(blocks, have - start), self._stop, lambda now: _heard(now, expected, address, heard))
         if expected is not None and size_of(partial) < expected:
@@ -258,7 +258,7 @@ def _total(head: _Head) -> int | None:
 
 def _heard(now: int, expected: int | None, address: Address, heard: Callable[[int], None]) -> None:
     if expected is not None and now > expected:
-        raise SourceError(f"{address.host} sends more than the {expected} bytes of the file.")
+        raise SourceError(f"{address.host} sends more than the {expected:,} bytes of the file.")
     heard(now)
 
 

@@ -79,8 +79,12 @@ class _Assembly:
             with io.BufferedReader(_RemoteFile(wheel, self.line)) as remote:
                 return self._append(remote, number, start)
         file = self._downloaded(wheel, number, start)
-        with file.open("rb") as opened:
-            end = self._append(opened, number, start)
+        try:
+            with file.open("rb") as opened:
+                end = self._append(opened, number, start)
+        except SourceError:
+            file.unlink()
+            raise
         sync(self.partial)
         write_json(self.partial.with_name(_STATE), {"parts": number, "bytes": end})
         file.unlink()
