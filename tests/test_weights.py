@@ -32,10 +32,11 @@ def test_a_wrong_digest_is_told_and_nothing_of_it_is_kept(server):
 def test_offline_is_told_at_once_with_what_to_do(server, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     publish_wheels(server)
+    calls = []
     with pytest.raises(WeightsError, match="a-model is not on this machine") as caught:
-        fetch(artifact())
+        fetch(artifact(), progress=lambda *call: calls.append(call))
     assert "Unset HF_HUB_OFFLINE" in caught.value.hint
-    assert server.asked == []
+    assert (server.asked, calls) == ([], [])
 
 
 def test_no_network_is_told_with_both_hosts(server, no_hub, monkeypatch):

@@ -49,11 +49,9 @@ def fetch(artifact: Artifact, *, progress: Progress | None = None, stop: threadi
             _alone(place, progress, stop),
         ):
             if not place.is_complete():
-                place.folder.mkdir(parents=True, exist_ok=True)
                 place.prepare(stop)
-                meter = Meter(place.total, progress)
-                meter(place.bytes_here())
-                place.download(meter, stop)
+                place.folder.mkdir(parents=True, exist_ok=True)
+                place.download(Meter(place.total, progress), stop)
     Meter(place.total, progress).finish()
     return place.path
 
