@@ -114,7 +114,9 @@ class Model:
 
     @property
     def card(self) -> Path:
-        return cards_folder() / self.name / "README.md"
+        """Its model card, or its base's while it is that base with a prompt."""
+        own = cards_folder() / self.name / "README.md"
+        return own if own.is_file() or not self.base else cards_folder() / self.base / "README.md"
 
 
 def models() -> dict[str, Model]:

@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
 
     app = verbs.add_parser("app", help="open the app in the browser", description="Serve the app for the browser.")
     app.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
-    app.add_argument("--port", type=int, default=7860, help="port to serve on (default: %(default)s)")
+    app.add_argument("--port", type=int, help="port to serve on (default: 7860, or the next one that is free)")
     app.add_argument("--mcp", action="store_true", help="also serve the tools to agents over MCP")
     return parser
 

@@ -65,9 +65,7 @@ def _pull(model: Model) -> int:
 
 
 def _card(model: Model) -> int:
-    # A model that is its base with a prompt has no card of its own.
-    card = model.card if model.card.is_file() or not model.base else catalog.model(model.base).card
-    print(card.read_text(encoding="utf-8"), end="")
+    print(model.card.read_text(encoding="utf-8"), end="")
     return 0
 
 

@@ -1,0 +1,111 @@
+"""`build_app`: the page with its tabs. `launch` serves it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Literal, get_args
+
+import gradio as gr
+
+from augmentlm.augmenter import load
+from augmentlm.engines.pool import EnginePool, default_pool
+from augmentlm.tasks import Task
+from augmentlm.ui import api, expand, markup, models, pairs, refine
+from augmentlm.ui.context import PRIVATE, Context, session
+from augmentlm.ui.readiness import Readiness
+from augmentlm.ui.texts import Language, preferred, say
+from augmentlm.weights import Progress
+
+Tab = Literal["refine", "expand", "pairs", "models"]
+TABS: tuple[Tab, ...] = get_args(Tab)
+_BUILDERS: dict[Tab, Callable[[Context, gr.Tab], None]] = {
+    "refine": refine.build,
+    "expand": expand.build,
+    "pairs": pairs.build,
+    "models": models.build,
+}
+_TASKS: dict[Tab, Task] = {"refine": "refine", "expand": "expand", "pairs": "pair"}
+
+
+def build_app(
+    tabs: Sequence[Tab] = TABS, *, pool: EnginePool | None = None, model: str | None = None, local: bool = True
+) -> gr.Blocks:
+    """The app as Gradio blocks; nothing is loaded until a visitor comes.
+
+    `tabs` says which tabs there are, in order. `model` is what the first tab's task warms up, by default the best for
+    this machine. Set `local` to False where strangers visit: then nobody can send requests to other servers from this
+    one, or fill its disk with downloads.
+    """
+    engines = pool or default_pool()
+    first = next((_TASKS[tab] for tab in tabs if tab in _TASKS), "refine")
+
+    def warm_up(progress: Progress) -> None:
+        load(first, model, pool=engines, progress=progress).warm_up()
+
+    with gr.Blocks(title="AugmentLM", analytics_enabled=False) as app:
+        language = gr.BrowserState("", storage_key="augmentlm-language", secret="augmentlm")
+        context = Context(engines, language, Readiness(warm_up, local=local), local)
+        words = context.words
+        with gr.Row(elem_classes="alm-head"):
+            words(gr.HTML, {"value": _masthead}, elem_classes="alm-masthead")
+            switch = words(gr.Button, {"value": "language_switch"}, size="sm", elem_classes="alm-switch")
+        status = words(gr.HTML, {"value": context.readiness.html}, elem_id="status")
+        with gr.Tabs(elem_classes="alm-tabs"):
+            for tab in tabs:
+                with words(gr.Tab, {"label": f"tab.{tab}"}, id=tab, elem_id=f"tab-{tab}") as page:
+                    _BUILDERS[tab](context, page)
+        api.add(context, [_TASKS[tab] for tab in tabs if tab in _TASKS])
+        _wire(app, context, switch, status)
+    return app.queue(max_size=64)
+
+
+def _wire(app: gr.Blocks, context: Context, switch: gr.Button, status: gr.HTML) -> None:
+    """What happens when a visitor comes, changes the language and leaves."""
+    language = context.language
+    everything = [language, *context.words.components]
+
+    def arrive(request: gr.Request, chosen: str) -> list[Any]:
+        """The page is up: begin to load the weights, and speak the visitor's language."""
+        context.readiness.start()
+        speaks = chosen or preferred(request.headers.get("accept-language", ""))
+        if speaks == "zh":
+            return [speaks, *context.words.updates(speaks)]
+        return [speaks, *(gr.skip() for _ in context.words.components)]  # the page is in English already
+
+    def change(current: str) -> list[Any]:
+        other: Language = "en" if current == "zh" else "zh"
+        return [other, *context.words.updates(other)]
+
+    async def watch(speaks: str) -> AsyncIterator[str]:
+        """The status line until the model is there."""
+        shown = ""
+        while True:
+            settled = context.readiness.settled
+            line = context.readiness.html(speaks)
+            if line != shown:
+                shown = line
+                yield line
+            if settled:
+                return
+            await asyncio.sleep(0.25)
+
+    def leave(request: gr.Request) -> None:
+        """The page was closed: nobody waits for its runs any more."""
+        context.stops.leave(session(request))
+
+    app.load(arrive, language, everything, queue=False, **PRIVATE).then(
+        None, language, js=_SET_LANGUAGE, **PRIVATE
+    ).then(watch, language, status, concurrency_limit=None, **PRIVATE)
+    switch.click(change, language, everything, queue=False, **PRIVATE).then(None, language, js=_SET_LANGUAGE, **PRIVATE)
+    app.unload(leave)
+
+
+_SET_LANGUAGE = "(language) => { document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en'; }"
+
+
+def _masthead(language: Language) -> str:
+    return (
+        f'<h1 class="alm-name">{markup.escape(say(language, "app.title"))}</h1>'
+        f'<p class="alm-tagline">{markup.escape(say(language, "app.tagline"))}</p>'
+    )

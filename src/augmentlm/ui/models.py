@@ -1,0 +1,143 @@
+"""The Models tab: every model of the catalog as a card, with what it needs, whether it runs here, and its download."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from augmentlm import catalog
+from augmentlm.catalog import Family, Model
+from augmentlm.errors import StoppedError
+from augmentlm.machine import inspect
+from augmentlm.ui import cards, markup
+from augmentlm.ui.context import PRIVATE, Context, report, session
+from augmentlm.ui.pace import Pace
+from augmentlm.ui.running import Shown
+from augmentlm.ui.runs import follow
+from augmentlm.ui.texts import say
+from augmentlm.weights import Progress, fetch_model, is_cached
+
+GROUPS: dict[str, tuple[Family, ...]] = {
+    "models.embedded": ("embedded",),
+    "models.hub": ("hub-1.5b", "hub-7b"),
+    "models.general": ("base", "reference"),
+    "models.embedder": ("embedder",),
+}
+
+
+def build(context: Context, tab: gr.Tab) -> None:
+    """Draw the tab and wire it."""
+    _Models(context, tab)
+
+
+@dataclass(frozen=True)
+class _Card:
+    """The components of one model."""
+
+    model: Model
+    body: gr.HTML
+    download: gr.Button
+    cancel: gr.Button
+    note: gr.HTML
+
+
+class _Models:
+    def __init__(self, context: Context, tab: gr.Tab) -> None:
+        self.context = context
+        self.machine = inspect()
+        words = context.words
+        context.lead("models.lead")
+        self.computer = words(gr.HTML, {"value": lambda language: cards.computer(self.machine, language)})
+        if not context.local:
+            words(gr.HTML, {"value": lambda language: markup.note(say(language, "models.no_download"))})
+        self.cards: list[_Card] = []
+        for group, families in GROUPS.items():
+            context.title(group)
+            with gr.Row(elem_classes="alm-cards"):
+                self.cards += [self._card(entry) for entry in catalog.models().values() if entry.family in families]
+        changing = [self.computer, *(part for card in self.cards for part in (card.body, card.download))]
+        tab.select(self._refresh, context.language, changing, queue=False, **PRIVATE)
+        for card in self.cards:
+            self._wire(card)
+
+    def _card(self, model: Model) -> _Card:
+        words = self.context.words
+        with gr.Column(elem_classes="alm-card", min_width=280, elem_id=f"model-{model.name.replace('.', '-')}"):
+            body = words(gr.HTML, {"value": lambda language: cards.card(model, self.machine, language)})
+            note = gr.HTML(elem_classes="alm-card-note")
+            with gr.Row(elem_classes="alm-actions"):
+                download = words(
+                    gr.Button,
+                    {"value": "models.download"},
+                    visible=self._offered(model),
+                    elem_classes="alm-quiet-button",
+                )
+                cancel = words(
+                    gr.Button, {"value": "models.cancel"}, visible=False, elem_classes="alm-quiet-button alm-stop"
+                )
+            with words(gr.Accordion, {"label": "models.card"}, open=False, elem_classes="alm-more") as about:
+                text = gr.HTML()
+        about.expand(lambda: cards.about(model), None, text, queue=False, **PRIVATE)
+        return _Card(model, body, download, cancel, note)
+
+    def _wire(self, card: _Card) -> None:
+        """The card's download. Models may share their weights, so all cards are drawn anew when it is over."""
+        context, place = self.context, f"models:{card.model.name}"
+        own = [card.download, card.cancel, card.note]
+
+        def download(request: gr.Request, language: str) -> Iterator[Shown]:
+            context.stops.begin(session(request), place)
+            flag = context.stops.take(session(request), place)
+            pace = Pace()
+            yield {
+                card.download: gr.update(visible=False),
+                card.cancel: gr.update(visible=True),
+                card.note: markup.bar(say(language, "models.starting"), 0, 1),
+            }
+
+            def work(progress: Progress) -> Iterator[Path]:
+                yield fetch_model(card.model, progress=progress, stop=flag)
+
+            problem: BaseException | None = None
+            try:
+                for news in follow(work, flag):
+                    if news.progress:
+                        yield {card.note: pace.bar("models.progress", news.progress, language)}
+            except Exception as error:  # whatever it is, the card says it in a sentence
+                report(error)
+                problem = error
+            finally:
+                context.stops.end(session(request), place, flag)
+            said = ""
+            if isinstance(problem, StoppedError):
+                said = markup.note(say(language, "models.cancelled"))
+            elif problem is not None:
+                said = markup.error(problem, language)
+            yield {**self._refresh(language), card.cancel: gr.update(visible=False), card.note: said}
+
+        def cancel(request: gr.Request) -> None:
+            context.stops.stop(session(request), place)
+
+        changing = [self.computer, *(part for each in self.cards for part in (each.body, each.download))]
+        language = context.language
+        card.download.click(
+            download, language, list(dict.fromkeys([*own, *changing])), concurrency_limit=None, **PRIVATE
+        )
+        card.cancel.click(cancel, queue=False, **PRIVATE)
+
+    def _refresh(self, language: str) -> dict[Any, Any]:
+        """What is downloaded and what is free may have changed."""
+        self.machine = inspect()
+        shown: dict[Any, Any] = {self.computer: cards.computer(self.machine, language)}
+        for card in self.cards:
+            shown[card.body] = cards.card(card.model, self.machine, language)
+            shown[card.download] = gr.update(visible=self._offered(card.model))
+        return shown
+
+    def _offered(self, model: Model) -> bool:
+        """Downloads are offered for what is not here yet and can run here."""
+        return self.context.local and not is_cached(model.artifact) and cards.runs_here(model, self.machine)

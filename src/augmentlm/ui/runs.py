@@ -1,0 +1,151 @@
+"""Work behind a page: each run in a thread of its own, with its own stop flag.
+
+Gradio's `cancels=` can end the runs of other visitors, and closing a generator does not end a thread that waits for
+weights. So a run has an event that Stop sets, and the page looks at what the thread has made a few times a second.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from augmentlm.errors import StoppedError
+from augmentlm.weights import Progress
+
+T = TypeVar("T")
+
+_LOOK_SECONDS = 0.1
+_PATIENCE_SECONDS = 0.6
+"""How long a stopped run may take to hand over what it has before the page goes on without it."""
+
+
+class Stops:
+    """The stop flags of all visitors' runs, by session and place on the page.
+
+    A run begins when its button is pressed and may then wait for its turn, so the two steps are told apart here.
+    """
+
+    def __init__(self) -> None:
+        self._newest: dict[tuple[str, str], threading.Event] = {}
+        self._waiting: dict[tuple[str, str], deque[threading.Event]] = {}
+        self._lock = threading.Lock()
+
+    def begin(self, session: str, place: str) -> None:
+        """A run was asked for. An earlier one of the same session in the same place is stopped."""
+        flag = threading.Event()
+        with self._lock:
+            earlier = self._newest.get((session, place))
+            self._newest[session, place] = flag
+            self._waiting.setdefault((session, place), deque()).append(flag)
+        if earlier:
+            earlier.set()
+
+    def take(self, session: str, place: str) -> threading.Event:
+        """It is a run's turn: the flag that was made for it. Turns come in the order of asking."""
+        with self._lock:
+            waiting = self._waiting.get((session, place))
+            flag = waiting.popleft() if waiting else threading.Event()
+            if not waiting:
+                self._waiting.pop((session, place), None)
+            self._newest.setdefault((session, place), flag)
+            return flag
+
+    def is_newest(self, session: str, place: str, flag: threading.Event) -> bool:
+        """False when another run has taken its place."""
+        with self._lock:
+            return self._newest.get((session, place)) is flag
+
+    def end(self, session: str, place: str, flag: threading.Event) -> None:
+        """The run is over: whatever still works for it stops."""
+        flag.set()
+        with self._lock:
+            if self._newest.get((session, place)) is flag:
+                del self._newest[session, place]
+
+    def stop(self, session: str, place: str) -> None:
+        """Stop what a session runs, or waits for, in a place."""
+        with self._lock:
+            flag = self._newest.get((session, place))
+        if flag:
+            flag.set()
+
+    def leave(self, session: str) -> None:
+        """The session is over: stop all of its runs."""
+        with self._lock:
+            flags = [flag for (owner, _), flag in self._newest.items() if owner == session]
+            for key in [key for key in self._waiting if key[0] == session]:
+                del self._waiting[key]
+        for flag in flags:
+            flag.set()
+
+
+@dataclass
+class News(Generic[T]):
+    """What came since the last look: new items, and bytes done and in all while weights are fetched."""
+
+    items: list[T] = field(default_factory=list)
+    progress: tuple[int, int] | None = None
+
+
+def follow(work: Callable[[Progress], Iterator[T]], stop: threading.Event) -> Iterator[News[T]]:
+    """Run `work` in a thread and tell what it makes, several times a second when there is something to tell.
+
+    Ends when the work ends, raising what it raised. When `stop` is set the work has a moment to hand over what it
+    has; then `StoppedError` is raised. Leaving the iteration sets `stop`.
+    """
+    made: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
+    told: list[tuple[int, int]] = []
+
+    def run() -> None:
+        try:
+            for item in work(lambda done, total: told.append((done, total))):
+                made.put(item)
+            made.put(_End(None))
+        except BaseException as error:  # handed over to the reader, who raises it
+            made.put(_End(error))
+
+    threading.Thread(target=run, name="augmentlm-run", daemon=True).start()
+    stopped_at: float | None = None
+    try:
+        while True:
+            news, end = _look(made)
+            if told:
+                news.progress = told[-1]
+                told.clear()
+            if news.items or news.progress:
+                yield news
+            if end:
+                if end.error:
+                    raise end.error
+                return
+            if stop.is_set():
+                stopped_at = stopped_at or time.monotonic()
+                if time.monotonic() - stopped_at > _PATIENCE_SECONDS:
+                    raise StoppedError
+    finally:
+        stop.set()
+
+
+@dataclass(frozen=True)
+class _End:
+    error: BaseException | None
+
+
+def _look(made: queue.SimpleQueue[T | _End]) -> tuple[News[T], _End | None]:
+    """Wait for a first item for at most one look, then take all there are."""
+    news: News[T] = News()
+    wait = _LOOK_SECONDS
+    while True:
+        try:
+            item = made.get(timeout=wait) if wait else made.get_nowait()
+        except queue.Empty:
+            return news, None
+        if isinstance(item, _End):
+            return news, item
+        news.items.append(item)
+        wait = 0.0

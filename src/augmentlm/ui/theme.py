@@ -1,0 +1,52 @@
+"""How the page looks: Gradio's plainest theme in our colours, and our own style sheet and script."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import gradio as gr
+
+_FONT = [
+    "system-ui",
+    "-apple-system",
+    "Segoe UI",
+    "Roboto",
+    "Noto Sans",
+    "PingFang SC",
+    "Microsoft YaHei",
+    "sans-serif",
+]
+_MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+
+
+def theme() -> gr.themes.Base:
+    """Fonts of the reader's own system: nothing is fetched. White on this teal has a contrast of 5.5 to 1."""
+    look = gr.themes.Base(primary_hue="teal", neutral_hue="stone", font=_FONT, font_mono=_MONO, radius_size="lg")
+    return look.set(
+        body_background_fill="#f7f6f3",
+        body_background_fill_dark="#151412",
+        body_text_color="#1f1d1a",
+        body_text_color_dark="#ece9e4",
+        body_text_color_subdued="#5c5750",
+        body_text_color_subdued_dark="#aea79d",
+        block_info_text_color="#5c5750",
+        block_info_text_color_dark="#aea79d",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_800",
+        button_primary_text_color="white",
+        button_primary_text_color_dark="white",
+        slider_color="*primary_700",
+        slider_color_dark="*primary_400",
+        checkbox_background_color_selected="*primary_700",
+        checkbox_background_color_selected_dark="*primary_700",
+    )
+
+
+def head() -> str:
+    """What goes into the page's head. The style sheet goes there too, because Gradio rewrites the one it is given."""
+    files = resources.files("augmentlm.ui")
+    style = files.joinpath("style.css").read_text(encoding="utf-8")
+    script = files.joinpath("page.js").read_text(encoding="utf-8")
+    return f"<style>{style}</style><script>{script}</script>"
