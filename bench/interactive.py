@@ -114,7 +114,7 @@ def snippet(max_tokens: int) -> Answer:
     """As the cards of the published checkpoints show it, with both stop tokens, greedy and a length of our own."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteriaList
 
-    from augmentlm.engines.transformers import dequantise
+    from augmentlm.engines.convert import dequantise
 
     folder = dequantise(fetch_model(catalog.model(MODEL)))
     model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", device_map="cpu")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from file_server import FileServer
+from tiny_models import write_base
 from tiny_weights import closed_port
 
 
@@ -35,3 +37,9 @@ def server(tmp_path, monkeypatch) -> Iterator[FileServer]:
 def no_hub(server, monkeypatch) -> None:
     """The index answers, the hub can't be reached."""
     monkeypatch.setenv("HF_ENDPOINT", closed_port())
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory) -> Path:
+    """A folder with a random Qwen2 of a few thousand parameters."""
+    return write_base(tmp_path_factory.mktemp("tiny-base"))
