@@ -35,12 +35,15 @@ def as_gguf(folder: Path) -> Path:
     llama.cpp can't apply, and `WeightsError` when the cache can't be written.
     """
     config_file, tensors_file = folder / "adapter_config.json", folder / "adapter_model.safetensors"
+    for file in (config_file, tensors_file):
+        if not file.is_file():
+            raise EngineError(f"There is no {file.name} in {folder}.", hint="Get the adapter again.")
     try:
         config_text = config_file.read_bytes()
         config = json.loads(config_text)
         name = digest(tensors_file, threading.Event(), prefix=config_text)
     except (OSError, ValueError) as error:
-        raise EngineError(f"The adapter in {folder} can't be read: {error}", hint="Get the adapter again.") from error
+        raise EngineError(f"{config_file} can't be read: {error}.", hint="Get the adapter again.") from error
     target = weights.home() / "adapters" / f"{name}.gguf"
     if target.is_file():
         return target

@@ -6,6 +6,7 @@ import queue
 import secrets
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,8 +32,9 @@ class LlamaCppEngine:
     `adapters` maps catalog names to GGUF LoRA files; a request names one of them or none. Rows of one adapter are
     worked on together, others in turn, in the order of asking.
 
-    The same request with the same seed gives the same text again on the same machine, as long as it runs alone: beside
-    other rows, rounding may tip a choice between two nearly equal tokens.
+    The same request with the same seed streams the same text again on the same machine, as long as it runs alone.
+    Beside other rows and in a batch, which shares what it has read of a prompt, numbers are rounded differently, and
+    that may tip a choice between two nearly equal tokens.
 
     Raises `EngineError` when a file is missing or damaged, or memory runs out.
     """
@@ -43,14 +45,16 @@ class LlamaCppEngine:
         self._chat = chat
         self._adapters = list(adapters or {})
         self._slots = Slots(slots)
-        self._server: LlamaServer | None = LlamaServer(path, slots, list((adapters or {}).values()))
+        self._server = LlamaServer(path, slots, list((adapters or {}).values()))
         self._markup: dict[str, list[int]] = {}
         self._closed = threading.Event()
         self._workers: set[threading.Thread] = set()
+        # At the end of the process too: a thread that is still in llama.cpp then would bring the process down.
+        self._finalizer = weakref.finalize(self, _close, self._closed, self._workers, self._server)
 
     def stream(self, request: Request, stop: threading.Event) -> Generator[str | Completion, None, None]:
         """Pieces of text as they are made; the last item is the `Completion`."""
-        row = self._begin(0, request, stop, queue.SimpleQueue())
+        row = self._begin(_Row(0, request, queue.SimpleQueue()), stop)
         try:
             while not row.finish:
                 news = _next(row.news, stop)
@@ -72,7 +76,8 @@ class LlamaCppEngine:
             while waiting or running:
                 while waiting and len(running) < self._slots.count:
                     index, request = waiting.popleft()
-                    running[index] = self._begin(index, request, stop, news_of_all)
+                    row = _Row(index, request, news_of_all, in_batch=len(requests) > 1)
+                    running[index] = self._begin(row, stop)
                 news = _next(news_of_all, stop)
                 for row in [running[news.index]] if news else list(running.values()):
                     try:
@@ -91,25 +96,18 @@ class LlamaCppEngine:
 
     def close(self) -> None:
         """Free the weights and the port. Work in other threads ends with an `EngineError` at its next step."""
-        self._closed.set()
-        for worker in list(self._workers):
-            worker.join(CLOSE_SECONDS)
-        if self._server:
-            self._server.close()
-        self._server = None
+        self._finalizer()
 
-    def _begin(self, index: int, request: Request, stop: threading.Event, news: queue.SimpleQueue[_News]) -> _Row:
-        seed = request.sampling.seed
-        row = _Row(index, secrets.randbelow(2**31) if seed is None else seed, news)
+    def _begin(self, row: _Row, stop: threading.Event) -> _Row:
         if stop.is_set():
             row.cancel()
             return row
-        worker = threading.Thread(target=self._work, args=(row, request, stop), name="augmentlm-row", daemon=True)
+        worker = threading.Thread(target=self._work, args=(row, stop), name="augmentlm-row", daemon=True)
         self._workers.add(worker)
         worker.start()
         return row
 
-    def _work(self, row: _Row, request: Request, stop: threading.Event) -> None:
+    def _work(self, row: _Row, stop: threading.Event) -> None:
         """One row from its words to its last token, in a thread of its own, telling `row.news`."""
         ended = False
 
@@ -123,14 +121,11 @@ class LlamaCppEngine:
             return given_up()
 
         try:
-            server = self._server
-            if server is None:
-                raise _unloaded()
-            prompt = self._encode(server, request.messages)
-            body = self._body(prompt, request, row.seed)
-            with self._slots.place(request.adapter, given_up) as admitted:
-                if admitted:
-                    server.complete(body, hear)
+            if not given_up():
+                body = self._body(row)
+                with self._slots.place(row.request.adapter, given_up) as admitted:
+                    if admitted:
+                        self._server.complete(body, hear)
             if self._closed.is_set() and not ended:
                 raise _unloaded()
             if not ended and not given_up():
@@ -140,16 +135,17 @@ class LlamaCppEngine:
         finally:
             self._workers.discard(threading.current_thread())
 
-    def _body(self, prompt: list[int], request: Request, seed: int) -> dict[str, Any]:
+    def _body(self, row: _Row) -> dict[str, Any]:
         """What llama.cpp is asked. Its own samplers, such as min-p, are left out: settings mean the same everywhere."""
+        request, sampling = row.request, row.request.sampling
         if request.adapter is not None and request.adapter not in self._adapters:
             raise EngineError(f"The adapter {request.adapter} is not loaded.", hint="Name it when the engine is made.")
+        prompt = self._encode(request.messages)
         room = WORKING_CONTEXT - len(prompt)
         if room < 1:
             raise InputError(
                 f"The text has {len(prompt):,} tokens; {WORKING_CONTEXT:,} fit the model's window.", hint="Shorten it."
             )
-        sampling = request.sampling
         greedy = sampling.temperature == 0
         return {
             "prompt": prompt,
@@ -158,25 +154,27 @@ class LlamaCppEngine:
             "top_k": 1 if greedy else sampling.top_k,
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
-            "seed": seed % 0xFFFFFFFF,  # 32 bits without the highest number, which asks for a random seed
+            "seed": row.seed % 0xFFFFFFFF,  # 32 bits without the highest number, which asks for a random seed
             # All of them always: llama.cpp applies every adapter to a request that names none.
             "lora": [
                 {"id": number, "scale": float(name == request.adapter)} for number, name in enumerate(self._adapters)
             ],
+            # A prompt that is read from its middle on gives other numbers in their last places.
+            "cache_prompt": row.in_batch,
             "stream": True,
             "return_progress": True,
             "timings_per_token": True,
         }
 
-    def _encode(self, server: LlamaServer, messages: Sequence[Message]) -> list[int]:
+    def _encode(self, messages: Sequence[Message]) -> list[int]:
         """A chat up to where the assistant writes. Special tokens come from the markup alone, never from a message."""
         ids: list[int] = []
         for segment in segments(messages, self._chat):
             if not segment.markup:
-                ids += server.tokenise(segment.text, special=False)
+                ids += self._server.tokenise(segment.text, special=False)
                 continue
             if segment.text not in self._markup:
-                self._markup[segment.text] = server.tokenise(segment.text, special=True)
+                self._markup[segment.text] = self._server.tokenise(segment.text, special=True)
             ids += self._markup[segment.text]
         return ids
 
@@ -195,8 +193,9 @@ class _Row:
     """One request as its reader knows it. `left` tells the worker that nobody reads any more."""
 
     index: int
-    seed: int
+    request: Request
     news: queue.SimpleQueue[_News]
+    in_batch: bool = False
     started: float = field(default_factory=time.perf_counter)
     left: threading.Event = field(default_factory=threading.Event)
     pieces: list[str] = field(default_factory=list)
@@ -205,6 +204,10 @@ class _Row:
     completion_tokens: int = 0
     ttft_s: float = 0.0
     seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        seed = self.request.sampling.seed
+        self.seed = secrets.randbelow(2**31) if seed is None else seed
 
     def add(self, news: _News) -> str:
         """The text in a piece of news. Raises what the worker ran into."""
@@ -251,6 +254,13 @@ def _next(news: queue.SimpleQueue[_News], stop: threading.Event) -> _News | None
         except queue.Empty:
             continue
     return None
+
+
+def _close(closed: threading.Event, workers: set[threading.Thread], server: LlamaServer) -> None:
+    closed.set()
+    for worker in list(workers):
+        worker.join(CLOSE_SECONDS)
+    server.close()
 
 
 def _unloaded() -> EngineError:
