@@ -43,3 +43,14 @@ def no_hub(server, monkeypatch) -> None:
 def tiny_base(tmp_path_factory) -> Path:
     """A folder with a random Qwen2 of a few thousand parameters."""
     return write_base(tmp_path_factory.mktemp("tiny-base"))
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For a model so small, threads cost more than they give."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
