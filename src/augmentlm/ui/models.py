@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +60,7 @@ class _Models:
             context.title(group)
             with gr.Row(elem_classes="alm-cards"):
                 self.cards += [self._card(entry) for entry in catalog.models().values() if entry.family in families]
-        changing = [self.computer, *(part for card in self.cards for part in (card.body, card.download))]
-        tab.select(self._refresh, context.language, changing, queue=False, **PRIVATE)
+        tab.select(self._refresh, context.language, self._changing, queue=False, **PRIVATE)
         for card in self.cards:
             self._wire(card)
 
@@ -85,49 +85,50 @@ class _Models:
         return _Card(model, body, download, cancel, note)
 
     def _wire(self, card: _Card) -> None:
-        """The card's download. Models may share their weights, so all cards are drawn anew when it is over."""
         context, place = self.context, f"models:{card.model.name}"
-        own = [card.download, card.cancel, card.note]
 
         def download(request: gr.Request, language: str) -> Iterator[Shown]:
             context.stops.begin(session(request), place)
             flag = context.stops.take(session(request), place)
-            pace = Pace()
-            yield {
-                card.download: gr.update(visible=False),
-                card.cancel: gr.update(visible=True),
-                card.note: markup.bar(say(language, "models.starting"), 0, 1),
-            }
-
-            def work(progress: Progress) -> Iterator[Path]:
-                yield fetch_model(card.model, progress=progress, stop=flag)
-
-            problem: BaseException | None = None
             try:
-                for news in follow(work, flag):
-                    if news.progress:
-                        yield {card.note: pace.bar("models.progress", news.progress, language)}
-            except Exception as error:  # whatever it is, the card says it in a sentence
-                report(error)
-                problem = error
+                yield from self._download(card, flag, language)
             finally:
                 context.stops.end(session(request), place, flag)
-            said = ""
-            if isinstance(problem, StoppedError):
-                said = markup.note(say(language, "models.cancelled"))
-            elif problem is not None:
-                said = markup.error(problem, language)
-            yield {**self._refresh(language), card.cancel: gr.update(visible=False), card.note: said}
 
         def cancel(request: gr.Request) -> None:
             context.stops.stop(session(request), place)
 
-        changing = [self.computer, *(part for each in self.cards for part in (each.body, each.download))]
-        language = context.language
-        card.download.click(
-            download, language, list(dict.fromkeys([*own, *changing])), concurrency_limit=None, **PRIVATE
-        )
+        outputs = [*self._changing, card.cancel, card.note]
+        card.download.click(download, context.language, outputs, concurrency_limit=None, **PRIVATE)
         card.cancel.click(cancel, queue=False, **PRIVATE)
+
+    def _download(self, card: _Card, flag: threading.Event, language: str) -> Iterator[Shown]:
+        """Fetch a model's weights. Models may share them, so all cards are drawn anew when it is over."""
+
+        def work(progress: Progress) -> Iterator[Path]:
+            yield fetch_model(card.model, progress=progress, stop=flag)
+
+        pace, said = Pace(), ""
+        yield {
+            card.download: gr.update(visible=False),
+            card.cancel: gr.update(visible=True),
+            card.note: markup.bar(say(language, "models.starting"), 0, 1),
+        }
+        try:
+            for news in follow(work, flag):
+                if news.progress:
+                    yield {card.note: pace.bar("models.progress", news.progress, language)}
+        except StoppedError:
+            said = markup.note(say(language, "models.cancelled"))
+        except Exception as error:  # whatever it is, the card says it in a sentence
+            report(error)
+            said = markup.error(error, language)
+        yield {**self._refresh(language), card.cancel: gr.update(visible=False), card.note: said}
+
+    @property
+    def _changing(self) -> list[Any]:
+        """What `_refresh` draws anew."""
+        return [self.computer, *(part for card in self.cards for part in (card.body, card.download))]
 
     def _refresh(self, language: str) -> dict[Any, Any]:
         """What is downloaded and what is free may have changed."""

@@ -30,7 +30,7 @@ class Settings:
     top_p: float | None = None
     top_k: float | None = None
     max_tokens: float | None = None
-    seed: float | None = None
+    seed: str | float | None = None
     endpoint: str = ""
     endpoint_model: str = ""
     api_key: str = ""
@@ -52,8 +52,20 @@ class Settings:
             "top_p": _number("top_p", self.top_p),
             "top_k": _whole("top_k", self.top_k),
             "max_tokens": _whole("max_tokens", self.max_tokens),
-            "seed": _whole("seed", self.seed),
+            "seed": _seed(self.seed),
         }
+
+
+def _seed(value: str | float | None) -> int | None:
+    """A seed as typed; nothing typed is none."""
+    if isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        if not text.isdecimal():
+            raise InputError(f"“{text}” is not a seed.", hint="Give a whole number from 0 up, or leave it empty.")
+        return int(text)
+    return _whole("seed", value)
 
 
 def _number(name: str, value: Any) -> float | None:
@@ -92,9 +104,8 @@ def build(context: Context, task: Task) -> list[Any]:
         with gr.Row():
             top_k = _slider(context, "top_k", 0, 200, 1, usual.top_k)
             max_tokens = _slider(context, "max_tokens", 16, 2048, 16, usual.max_tokens)
-        seed = words(
-            gr.Number, {"label": "options.seed", "info": "options.seed_info"}, value=None, precision=0, minimum=0
-        )
+        # Not a number box: Gradio's turns "nothing" into 0 when it is first shown, and then every result is the same.
+        seed = words(gr.Textbox, {"label": "options.seed", "info": "options.seed_info"}, max_lines=1)
         # A server's own address and key belong to its owner: strangers could reach into its network with them.
         with words(gr.Accordion, {"label": "options.server"}, open=False, visible=context.local):
             words(

@@ -1,0 +1,33 @@
+"""The page on the scripted engine: its tabs to call, and the whole of it served."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import gradio as gr
+import pytest
+
+from augmentlm.engines.scripted import Script, ScriptedEngine
+from augmentlm.ui.context import Context
+from augmentlm.ui.launch import launch
+from augmentlm.ui.readiness import Readiness
+from scripted_cli import ScriptedPool, novel
+
+@pytest.fixture
+def context() -> Callable[..., Context]:
+    """A page's context, with what the model says."""
+
+    def make(script: Script | None = None, *, delay: float = 0.0, local: bool = True) -> Context:
+        pool = ScriptedPool(ScriptedEngine(script or novel(), delay=delay))
+        return Context(pool, gr.BrowserState(""), Readiness(lambda progress: None), local)
+
+    with gr.Blocks():
+        yield make
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[str]:
+    """The address of the app on the scripted engine."""
+    address = launch(port=None, pool=ScriptedPool(ScriptedEngine(novel(), delay=0.02)), wait=False)
+    yield address
+    gr.close_all(verbose=False)
