@@ -46,17 +46,24 @@ def diff(old: str, new: str) -> list[Span]:
 
 def _tokens(before: list[str], after: list[str]) -> Iterator[Span]:
     kept = _kept(before, after)
+    # Where the old text goes on after each word of the new one: what was removed stands before what took its place.
+    onward, following = [0] * len(after), len(before)
+    for place in reversed(range(len(after))):
+        following = kept.get(place, following)
+        onward[place] = following
     reached = 0
     for place, token in enumerate(after):
         if token.isspace():
             yield Span("same", token)
-        elif place in kept:
-            # Blank space between the last kept word and the next removed one stands in the new text already.
-            gone = "".join(before[reached : kept[place]]).lstrip()
-            if gone:
-                yield Span("removed", gone)
+            continue
+        # Blank space between the last kept word and the removed one stands in the new text already.
+        gone = "".join(before[reached : onward[place]]).lstrip()
+        if gone:
+            yield Span("removed", gone)
+        reached = onward[place]
+        if place in kept:
             yield Span("same", token)
-            reached = kept[place] + 1
+            reached += 1
         else:
             yield Span("added", token)
     rest = "".join(before[reached:]).rstrip()

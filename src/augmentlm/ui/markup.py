@@ -98,7 +98,7 @@ def waiting(language: str, progress: tuple[int, int] | None) -> str:
     """Instead of results, while the weights come."""
     if progress is None or progress[0] >= progress[1]:
         return f'<p class="alm-empty alm-pulse">{escape(say(language, "common.waiting"))}</p>'
-    return bar(say(language, "common.downloading", done=size(progress[0]), total=size(progress[1])), *progress)
+    return bar(say(language, "status.downloading", done=size(progress[0]), total=size(progress[1])), *progress)
 
 
 def bar(label: str, done: float, total: float) -> str:

@@ -117,7 +117,7 @@ class _Models:
         try:
             for news in follow(work, flag):
                 if news.progress:
-                    yield {card.note: pace.bar("models.progress", news.progress, language)}
+                    yield {card.note: pace.bar("common.progress", news.progress, language)}
         except StoppedError:
             said = markup.note(say(language, "models.cancelled"))
         except Exception as error:  # whatever it is, the card says it in a sentence
