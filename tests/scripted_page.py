@@ -15,7 +15,7 @@ from scripted_cli import ScriptedPool, novel
 USUAL: tuple[Any, ...] = ("", "", 0.7, 0.95, 50, 64, None, None, None, None)
 """The values of the options when nobody has touched them, as Gradio gives them."""
 
-NASTY = '<img src=x onerror="window.hit=1"><script>window.hit=1</script> [link](javascript:window.hit=1) {{value}} ${1+1}'
+NASTY = '<img src=x onerror="window.hit=1"><script>window.hit=1</script> [a](javascript:hit()) {{value}} ${1+1}'
 """What must be shown as the characters that it is."""
 
 

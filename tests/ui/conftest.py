@@ -1,17 +1,17 @@
-"""The page on the scripted engine: its tabs to call, and the whole of it served."""
+"""The page on the scripted engine, its tabs to call."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import gradio as gr
 import pytest
 
 from augmentlm.engines.scripted import Script, ScriptedEngine
 from augmentlm.ui.context import Context
-from augmentlm.ui.launch import launch
 from augmentlm.ui.readiness import Readiness
 from scripted_cli import ScriptedPool, novel
+
 
 @pytest.fixture
 def context() -> Callable[..., Context]:
@@ -23,11 +23,3 @@ def context() -> Callable[..., Context]:
 
     with gr.Blocks():
         yield make
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[str]:
-    """The address of the app on the scripted engine."""
-    address = launch(port=None, pool=ScriptedPool(ScriptedEngine(novel(), delay=0.02)), wait=False)
-    yield address
-    gr.close_all(verbose=False)

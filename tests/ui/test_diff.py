@@ -23,7 +23,11 @@ def test_added_and_removed_words_in_reading_order() -> None:
 
 
 def test_chinese_goes_character_by_character() -> None:
-    assert diff("写一首诗", "写一首关于春天的诗") == [Span("same", "写一首"), Span("added", "关于春天的"), Span("same", "诗")]
+    assert diff("写一首诗", "写一首关于春天的诗") == [
+        Span("same", "写一首"),
+        Span("added", "关于春天的"),
+        Span("same", "诗"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from augmentlm import formats
 from augmentlm.tasks import MIN_PAIRS, Pair
-from augmentlm.ui.pairs import EXAMPLES, MOST_EXAMPLES, _added, _file, _paste, _Pairs
+from augmentlm.ui.pairs import EXAMPLES, MOST_EXAMPLES, _added, _file, _Pairs, _paste
 from augmentlm.ui.rows import pairs, row, rows
 from scripted_page import USUAL
 
