@@ -32,17 +32,17 @@ _ASKS_ALWAYS = frozenset(
     "describe design determine develop devise diagnose discuss document draft edit ensure estimate evaluate explain "
     "express extract find format formulate generate give guide identify illustrate imagine implement include infer "
     "interpret invent justify label list make mention name outline paraphrase plan point produce proofread propose "
-    "prove provide quiz rank recast recommend refactor render rephrase respond retell rewrite roleplay say shorten show "
-    "simplify sketch solve specify spot state suggest summarise summarize supply tabulate tell think tone translate "
-    "write".split()
+    "prove provide quiz rank recast recommend refactor render rephrase respond retell rewrite roleplay say shorten "
+    "show simplify sketch solve specify spot state suggest summarise summarize supply tabulate tell think tone "
+    "translate write".split()
 )
 # Also the language of how-to answers: these count half.
 _ASKS_OFTEN = frozenset(
     "act add apply arrange assign assume avoid balance be begin break bring build change check choose come complete "
-    "consider count cut do draw end expand fill finish fix focus group help highlight hold improve introduce judge keep "
-    "lay lead limit localise look mark match order organise organize output pick play prepare present pull put quote "
-    "rate read reduce rehearse reply return review run search separate set settle simulate soften sort split start sum "
-    "tag take teach test tidy trace treat triage turn use walk work".split()
+    "consider count cut do draw end expand fill finish fix focus group help highlight hold improve introduce judge "
+    "keep lay lead limit localise look mark match order organise organize output pick play prepare present pull put "
+    "quote rate read reduce rehearse reply return review run search separate set settle simulate soften sort split "
+    "start sum tag take teach test tidy trace treat triage turn use walk work".split()
 )
 _LEAD = r"(?:please|kindly|first|then|also|finally|next|now|instead|and|but|or|briefly|quickly|always|\w+ly)"
 _IMPERATIVE = re.compile(rf"^[\W\d_]*(?:{_LEAD},? +){{0,3}}(?P<verb>[a-z]+)\b(?! *[:=(])", re.IGNORECASE)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Embed = Callable[[Sequence[str]], "np.ndarray"]
 
 TOLERANCE = 0.05
-"""How much nearer (cosine) a family of another category may be: categories touch, and a perfect text may lie between."""
+"""How much nearer (cosine) a family of another category may be: categories touch, and a good text may lie between."""
 
 
 class Kinds:
