@@ -83,7 +83,6 @@ class Adapter:
     """A LoRA shipped beside its card: `folder` is below `model_cards/`, in PEFT form."""
 
     folder: str
-    rank: int
 
 
 @dataclass(frozen=True)
