@@ -1,0 +1,183 @@
+"""What the systems write for the prompts of an evaluation: each row kept as it finishes, only missing ones made."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from augmentlm import catalog
+from augmentlm.augmenter import Augmenter, load
+from augmentlm.catalog import Sampling
+from augmentlm.checks import Finding, assess
+from augmentlm.distill import rows
+from augmentlm.distill.prompts import Prompt
+from augmentlm.engines.base import Finish
+from augmentlm.engines.pool import EnginePool
+from augmentlm.errors import EngineError, InputError
+from augmentlm.snapshots import Snapshot
+from augmentlm.tasks import PROMPT_VERSION, Pair, Parsed, Task, parse
+from augmentlm.weights import Progress, home
+
+Told = Callable[[str, int, int], None]
+"""Hears of a system's name, its rows so far and its rows in all."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A model to evaluate: one of the catalog, or with `endpoint` one behind an OpenAI-compatible server."""
+
+    model: str
+    endpoint: str | None = None
+
+    @classmethod
+    def named(cls, text: str) -> System:
+        """`NAME`, or `NAME@URL` for a server. Raises `UnknownModelError` and `InputError`."""
+        model, _, endpoint = text.partition("@")
+        if endpoint and not re.match(r"https?://", endpoint):
+            raise InputError(f"{endpoint!r} is no address.", hint="Write NAME@http://… or NAME@https://…")
+        if not endpoint:
+            catalog.model(model)
+        return cls(model, endpoint or None)
+
+    @property
+    def file_name(self) -> str:
+        return re.sub(r"[^\w.-]+", "--", self.model)
+
+    def load(self, task: Task, pool: EnginePool | None, progress: Progress | None = None) -> Augmenter:
+        return load(task, self.model, endpoint=self.endpoint, pool=pool, progress=progress)
+
+    def weights(self) -> dict[str, str]:
+        """What identifies the weights: digests, the commit of a repository (once it is downloaded), or the server."""
+        if self.endpoint:
+            return {"endpoint": self.endpoint}
+        model = catalog.model(self.model)
+        if model.artifact.sha256:
+            found = {model.artifact.name: f"sha256:{model.artifact.sha256}"}
+        else:
+            locked = Snapshot(model.artifact, home() / "weights").locked
+            found = {model.artifact.name: f"commit:{locked.commit}" if locked else "not downloaded"}
+        if model.adapter:
+            found["adapter"] = f"sha256:{_digest(catalog.cards_folder() / model.adapter.folder)}"
+        return found
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The text that a system wrote for a prompt; `number` counts the samples of one prompt from 0."""
+
+    task: Task
+    prompt: Prompt
+    number: int
+    text: str
+    finish: Finish
+
+    @cached_property
+    def parsed(self) -> Parsed:
+        return parse(self.task, self.text)
+
+    @property
+    def output(self) -> str | None:
+        """The new text, of a pair its instruction; None when there is none in the task's form."""
+        value = self.parsed.value
+        return value.instruction if isinstance(value, Pair) else value
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the checks of today say, whatever they said when the row was made."""
+        return assess(self.task, self.prompt.value, self.parsed, self.finish)
+
+
+def sample(
+    task: Task,
+    system: System,
+    prompts: Sequence[Prompt],
+    folder: Path,
+    *,
+    samples: int = 1,
+    max_tokens: int | None = None,
+    pool: EnginePool | None = None,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+    told: Told | None = None,
+) -> list[Sample]:
+    """`samples` samples for each prompt, at the product's sampling; rows are kept in `folder/<system>.jsonl`.
+
+    Rows that are there are used and the missing ones made, so a run that was stopped goes on where it ended. Raises
+    `InputError` when the rows there were made with other settings or weights, and what the engine raises.
+    """
+    stop = stop or threading.Event()
+    path = folder / f"{system.file_name}.jsonl"
+    made = {**settings(task, max_tokens), "weights": system.weights()}
+    found = _kept(task, path, prompts, samples, made)
+    total = len(prompts) * samples
+    if len(found) < total:
+        augmenter = system.load(task, pool, progress)
+        augmenter.warm_up(stop)
+        made["weights"] = system.weights()  # a repository's commit is known now
+        if told:
+            told(system.model, len(found), total)
+    for number in range(samples):
+        missing = [prompt for prompt in prompts if (prompt.id, number) not in found]
+        if not missing or stop.is_set():
+            continue
+        # No seed: each row has one drawn, so that the rows are independent draws.
+        batch = augmenter.batch([prompt.value for prompt in missing], stop=stop, max_tokens=max_tokens)
+        with closing(batch):  # type: ignore[type-var]
+            for result in batch:
+                if result.finish == "cancelled":
+                    continue
+                prompt = missing[result.index]
+                known = {"id": prompt.id, "sample": number, "category": prompt.category, **result.as_json()}
+                rows.append(path, {**known, "text": result.text, "finish": result.finish, **made})
+                found[prompt.id, number] = Sample(task, prompt, number, result.text, result.finish)
+                if told:
+                    told(system.model, len(found), total)
+    if len(found) < total and not stop.is_set():
+        raise EngineError(f"{system.model} wrote {len(found)} of {total} rows.", hint="Run it again for the others.")
+    return [found[key] for key in sorted(found, key=lambda key: (key[1], key[0]))]
+
+
+def settings(task: Task, max_tokens: int | None) -> dict[str, Any]:
+    """How every row is made: the product's sampling, and the version of the prompts."""
+    sampling: Sampling = catalog.default_sampling(task)
+    if max_tokens is not None:
+        sampling = replace(sampling, max_tokens=max_tokens)
+    values = {name: value for name, value in asdict(sampling).items() if name != "seed"}
+    return {"sampling": values, "prompt_version": PROMPT_VERSION}
+
+
+def _kept(
+    task: Task, path: Path, prompts: Sequence[Prompt], samples: int, made: dict[str, Any]
+) -> dict[tuple[str, int], Sample]:
+    """The rows of the file that are asked for, by prompt and number."""
+    wanted = {prompt.id: prompt for prompt in prompts}
+    found: dict[tuple[str, int], Sample] = {}
+    for row in rows.read(path):
+        if not row.keys() >= {"id", "sample", "input", "text", "finish", *made}:
+            raise InputError(f"{path} holds other rows than samples.", hint="Choose another folder.")
+        prompt = wanted.get(row["id"])
+        if prompt is None or row["sample"] >= samples or row["input"] != prompt.input:
+            continue
+        for name, value in made.items():
+            if row[name] != value:
+                raise InputError(
+                    f"{path} holds rows with another {name.replace('_', ' ')}: {row[name]}, now {value}.",
+                    hint="Choose another folder, or move the file away.",
+                )
+        found[prompt.id, row["sample"]] = Sample(task, prompt, row["sample"], row["text"], row["finish"])
+    return found
+
+
+def _digest(adapter: Path) -> str:
+    """The digest of an adapter's weights."""
+    found = sorted(adapter.glob("*.safetensors"))
+    if not found:
+        raise InputError(f"There are no weights in {adapter}.", hint="Export the adapter first.")
+    return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()

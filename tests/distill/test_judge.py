@@ -1,0 +1,139 @@
+import threading
+
+import pytest
+
+from augmentlm.augmenter import load
+from augmentlm.distill import rows
+from augmentlm.distill.judge import Outcome, Verdict, answering, compare, read_winner, read_yes_no
+from augmentlm.distill.prompts import Prompt
+from augmentlm.distill.samples import Sample
+from augmentlm.engines.scripted import ScriptedEngine
+from augmentlm.tasks import Pair, format_pair
+from scripted_cli import ScriptedPool
+
+STOP = threading.Event()
+JUDGE = "qwen2.5-coder-1.5b-instruct"
+
+
+def judging(script):
+    """A judge on the scripted engine, and the questions it was asked."""
+    asked = []
+
+    def answer(request):
+        asked.append(request)
+        return script(request.messages[-1].content)
+
+    return load("respond", JUDGE, pool=ScriptedPool(ScriptedEngine(answer))), asked
+
+
+def texts(*written: str) -> list[Sample]:
+    return [Sample("refine", Prompt(f"p-{n}", f"raw {n}"), 0, text, "stop") for n, text in enumerate(written)]
+
+
+def prefers(word: str):
+    """A judge that prefers the text with a word in it, wherever it stands."""
+    return lambda question: "A" if word in question.split("[B]")[0] else "B" if word in question else "Tie"
+
+
+GOOD, BAD = texts("A splendid prompt.", "A splendid prompt, too."), texts("Poor.", "Poorer.")
+
+
+def test_the_better_text_wins_in_both_orders(tmp_path):
+    judge, asked = judging(prefers("splendid"))
+    assert compare(judge, GOOD, BAD, tmp_path / "v.jsonl", stop=STOP) == [
+        Verdict("p-0", "left"),
+        Verdict("p-1", "left"),
+    ]
+    assert len(asked) == 4 and {request.sampling.temperature for request in asked} == {0.0}
+    other, _ = judging(prefers("splendid"))
+    assert [each.winner for each in compare(other, BAD, GOOD, tmp_path / "w.jsonl", stop=STOP)] == ["right", "right"]
+
+
+def test_a_judge_that_always_says_a_contradicts_itself(tmp_path):
+    judge, _ = judging(lambda question: "A")
+    assert compare(judge, GOOD[:1], BAD[:1], tmp_path / "v.jsonl", stop=STOP) == [
+        Verdict("p-0", "tie", contradicted=True)
+    ]
+
+
+def test_a_win_in_one_order_and_a_tie_in_the_other_is_a_tie(tmp_path):
+    replies = iter(["A", "Tie"])
+    judge, _ = judging(lambda question: next(replies))
+    assert compare(judge, GOOD[:1], BAD[:1], tmp_path / "v.jsonl", stop=STOP) == [Verdict("p-0", "tie")]
+
+
+@pytest.mark.parametrize("nonsense", ["", "Both have merits.", "A good rewrite keeps the facts", "C", "42"])
+def test_nonsense_is_a_tie_and_counted(tmp_path, nonsense):
+    judge, _ = judging(lambda question: nonsense)
+    found = compare(judge, GOOD, BAD, tmp_path / "v.jsonl", stop=STOP)
+    assert Outcome.of(found) == Outcome(wins=0, ties=2, losses=0, contradicted=0, unreadable=2)
+
+
+def test_equal_texts_are_a_tie_without_a_question(tmp_path):
+    judge, asked = judging(lambda question: "A")
+    assert compare(judge, GOOD, texts("A splendid prompt. \n"), tmp_path / "v.jsonl", stop=STOP) == [Verdict("p-0", "tie")]
+    assert asked == []
+
+
+def test_a_rerun_asks_only_about_texts_that_changed(tmp_path):
+    path = tmp_path / "v.jsonl"
+    compare(judging(prefers("splendid"))[0], GOOD, BAD, path, stop=STOP)
+    judge, asked = judging(prefers("splendid"))
+    changed = [GOOD[0], *texts("x", "A very splendid prompt.")[1:]]
+    assert [each.winner for each in compare(judge, changed, BAD, path, stop=STOP)] == ["left", "left"]
+    assert len(asked) == 2
+    assert [row["judge"] for row in rows.read(path)] == [JUDGE] * 3
+
+
+def test_what_the_judge_reads_holds_the_prompt_and_both_texts_and_no_names(tmp_path):
+    judge, asked = judging(lambda question: "Tie")
+    compare(judge, GOOD[:1], BAD[:1], tmp_path / "v.jsonl", stop=STOP)
+    first, second = (request.messages[-1].content for request in asked)
+    assert first.index("raw 0") < first.index("A splendid prompt.") < first.index("Poor.")
+    assert second.index("Poor.") < second.index("A splendid prompt.")
+    assert "qwen" not in first.lower() and "left" not in first
+
+
+@pytest.mark.parametrize(
+    ("reply", "winner"),
+    [
+        ("A", "A"),
+        (" b. ", "B"),
+        ("**B**", "B"),
+        ("Tie", "Tie"),
+        ("Answer: A", "A"),
+        ("The better one is B.", "B"),
+        ("Option A is better", "A"),
+        ("Both are fine, but the second is clearer.\n\nVerdict: B", "B"),
+        ("A is a copy. B is better.", None),
+        ("Neither", None),
+    ],
+)
+def test_a_verdict_is_read_where_it_stands_alone(reply, winner):
+    assert read_winner(reply) == winner
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [("Yes", True), ("no.", False), ("Yes, it does.", True), ("Answer: No", False), ("Maybe", None)],
+)
+def test_yes_and_no_are_read(reply, answer):
+    assert read_yes_no(reply) is answer
+
+
+def test_the_share_is_of_the_decided():
+    verdicts = [Verdict("p", winner) for winner in ["left"] * 39 + ["tie"] * 3 + ["right"] * 14]
+    decided = Outcome.of(verdicts).as_json()["decided"]
+    assert (decided["share"], round(decided["low"], 2), round(decided["high"], 2)) == (0.7358, 0.60, 0.84)
+    assert Outcome.of([Verdict("p", "tie")]).as_json()["decided"]["share"] is None
+
+
+def test_responses_are_asked_about_one_by_one(tmp_path):
+    context = [Pair("Name a fruit.", "Apple."), Pair("Name a bird.", "Wren.")]
+    written = [format_pair(Pair("Name a metal.", "Iron.")), format_pair(Pair("Name a tree.", "Iron.")), "no pair"]
+    samples = [Sample("pair", Prompt(f"p-{n}", context), 0, text, "stop") for n, text in enumerate(written)]
+    judge, asked = judging(lambda question: "Yes" if "metal" in question else "No")
+    path = tmp_path / "v.jsonl"
+    assert answering(judge, samples, path, stop=STOP) == [("p-0", True), ("p-1", False)]
+    assert answering(judge, samples, path, stop=STOP) == [("p-0", True), ("p-1", False)]
+    assert len(asked) == 2 and "Name a fruit" not in asked[0].messages[-1].content
