@@ -77,7 +77,15 @@ def test_no_two_modules_need_each_other_to_load() -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["augmentlm", "augmentlm.cli", "augmentlm.augmenter", "augmentlm.cli.generate", "augmentlm.cli.models"],
+    [
+        "augmentlm",
+        "augmentlm.cli",
+        "augmentlm.augmenter",
+        "augmentlm.cli.distill",
+        "augmentlm.cli.generate",
+        "augmentlm.cli.models",
+        "augmentlm.distill.evaluate",
+    ],
 )
 def test_starting_pulls_in_nothing_heavy(module: str) -> None:
     script = f"import sys, {module}; print(*sorted({set(HEAVY)} & set(sys.modules)))"

@@ -52,6 +52,14 @@ def _run(options: argparse.Namespace, pool: EnginePool | None) -> int:
             from augmentlm.cli import app
 
             return app.run(options)
+        case "train":
+            from augmentlm.cli import distill
+
+            return distill.train(options)
+        case "evaluate":
+            from augmentlm.cli import distill
+
+            return distill.evaluate(options, pool)
         case _:
             from augmentlm.cli import generate
 
@@ -100,6 +108,9 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_models(verbs.add_parser("models", help="what there is, what fits this machine, downloads, cards"))
 
+    _add_train(verbs.add_parser("train", help="train a task model from a recipe"))
+    _add_evaluate(verbs.add_parser("evaluate", help="measure models side by side on prompts never trained on"))
+
     app = verbs.add_parser("app", help="open the app in the browser", description="Serve the app for the browser.")
     app.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
     app.add_argument("--port", type=int, help="port to serve on (default: 7860, or the next one that is free)")
@@ -134,3 +145,40 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         ("remove", "delete downloaded weights"),
     ):
         actions.add_parser(action, help=summary).add_argument("name", help="a name from `augmentlm models`")
+
+
+def _add_train(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Train a task model from a recipe. The same command again resumes it."
+    parser.add_argument("recipe", help="refine, expand or pair for the ones that are here, or a TOML file")
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, loss curve and result")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="the teaching data (default: %(default)s)")
+    parser.add_argument("--base", type=Path, help="a folder in Hugging Face form; default: the recipe's base, fetched")
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Sample from models on prompts they were not trained on, measure and judge what they write. "
+        "Rows are kept: the same command again makes only what is missing."
+    )
+    parser.add_argument("task", choices=("refine", "expand", "pair"))
+    parser.add_argument(
+        "systems",
+        nargs="+",
+        metavar="SYSTEM",
+        help="a name from `augmentlm models`, or NAME@URL for an OpenAI-compatible server; the first is held against "
+        "each of the others",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for samples, verdicts and eval.json")
+    prompts = parser.add_argument_group("prompts")
+    prompts.add_argument("--data", type=Path, default=Path("data"), help="the held-out families (default: %(default)s)")
+    prompts.add_argument("--prompts", type=Path, metavar="FILE", help="other prompts: JSONL, JSON, CSV or lines")
+    prompts.add_argument("--limit", type=int, help="take this many of the prompts, from all over the set")
+    prompts.add_argument("--samples", type=int, default=1, help="samples for each prompt (default: %(default)s)")
+    prompts.add_argument("--max-tokens", type=int, help="the longest sample; default: the product's")
+    verdicts = parser.add_argument_group("verdicts")
+    verdicts.add_argument("--judge", metavar="SYSTEM", help="a model that judges, named as the systems are")
+    verdicts.add_argument("--blind", type=Path, metavar="SHEET", help="write the first two systems' texts for a reader")
+    verdicts.add_argument("--verdicts", type=Path, metavar="FILE", help="read a reader's verdicts on a sheet")
+    verdicts.add_argument("--key", type=Path, help="the key of that sheet")
+    verdicts.add_argument("--reader", metavar="NAME", help="who read it")
+    parser.add_argument("--card", action="store_true", help="put the numbers into the first system's model card")

@@ -1,0 +1,118 @@
+"""`train` and `evaluate`: make a task model from a recipe, and measure it beside others."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import sys
+import time
+from pathlib import Path
+
+from augmentlm import catalog
+from augmentlm.cli.progress import DownloadProgress, duration
+from augmentlm.engines.pool import EnginePool
+from augmentlm.errors import InputError, MissingExtraError
+
+_QUIET_SECONDS = 10.0
+"""Between two lines about the same system: a row a line would be thousands."""
+
+
+def train(options: argparse.Namespace) -> int:
+    from augmentlm.distill.recipe import RECIPES, read_recipe
+
+    named = RECIPES / f"{options.recipe}.toml"
+    recipe = read_recipe(named if named.is_file() else Path(options.recipe))
+    missing = [
+        name for name in ("torch", "transformers", "peft", "accelerate") if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        raise MissingExtraError(
+            f"Training needs {', '.join(missing)}, not installed here.", hint='Run `pip install -e ".[gpu]"`.'
+        )
+    base = options.base or _base(recipe.base)
+    from augmentlm.distill.train import train
+
+    print(train(recipe, base, options.data, options.out))
+    return 0
+
+
+def _base(name: str) -> Path:
+    """The folder that a base is trained from: what was fetched, converted first when it is a GGUF file."""
+    from augmentlm.engines.convert import dequantise
+    from augmentlm.weights import fetch_model
+
+    model = catalog.model(name)
+    with DownloadProgress(sys.stderr) as progress:
+        weights = fetch_model(model, progress=progress)
+    return dequantise(weights) if model.artifact.format == "gguf" else weights
+
+
+def evaluate(options: argparse.Namespace, pool: EnginePool | None) -> int:
+    from augmentlm.distill import blind, prompts
+    from augmentlm.distill.card import table, write_card
+    from augmentlm.distill.evaluate import Plan, collect, evaluate, first_samples
+    from augmentlm.distill.samples import System
+
+    _check(options)
+    found = (
+        prompts.file_prompts(options.task, options.prompts)
+        if options.prompts
+        else prompts.dev_prompts(options.task, options.data)
+    )
+    plan = Plan(
+        task=options.task,
+        systems=tuple(System.named(name) for name in options.systems),
+        prompts=tuple(prompts.some(found, options.limit)),
+        source=options.prompts.name if options.prompts else "the held-out families",
+        samples=options.samples,
+        max_tokens=options.max_tokens,
+        judge=System.named(options.judge) if options.judge else None,
+        data=None if options.prompts else options.data,
+    )
+    if options.verdicts:
+        blind.import_verdicts(options.verdicts, options.key, options.reader, options.out / options.task)
+    with DownloadProgress(sys.stderr) as progress:
+        report = evaluate(plan, options.out, pool=pool, progress=progress, told=_Told())
+    if options.blind:
+        left, right = list(first_samples(collect(plan, options.out)).items())[:2]
+        blind.export_blind(options.blind, left, right)
+        _say(f"The sheet is {options.blind}; keep {blind.key_of(options.blind).name} from the reader.")
+    if options.card:
+        write_card(catalog.cards_folder() / plan.systems[0].model / "README.md", report)
+    print(table(report))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.samples < 1 or (options.limit is not None and options.limit < 1):
+        raise InputError("--samples and --limit are 1 or more.")
+    if options.blind and len(options.systems) < 2:
+        raise InputError("A blind sheet needs two systems.", hint="Name the second one too.")
+    if options.blind and options.blind.exists():
+        raise InputError(f"{options.blind} is there already.", hint="Give the sheet another name.")
+    if bool(options.verdicts) != bool(options.key) or bool(options.verdicts) != bool(options.reader):
+        raise InputError("--verdicts, --key and --reader belong together.", hint="Give all three.")
+
+
+def _say(text: str) -> None:
+    print(f"augmentlm: {text}", file=sys.stderr, flush=True)
+
+
+class _Told:
+    """A line on stderr now and then: which system, how many rows, how long it will take."""
+
+    def __init__(self) -> None:
+        self._system = ""
+        self._started = self._said = 0.0
+        self._begun_at = 0
+
+    def __call__(self, system: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if system != self._system:
+            self._system, self._started, self._begun_at = system, now, done
+        elif now - self._said < _QUIET_SECONDS and done < total:
+            return
+        self._said = now
+        made, seconds = done - self._begun_at, now - self._started
+        left = f", {duration(seconds / made * (total - done))} left" if made and done < total else ""
+        _say(f"{system}: {done} of {total} samples{left}")
