@@ -9,7 +9,7 @@ import pytest
 
 from augmentlm import formats
 from augmentlm.ui.expand import MOST, _count, _Expand, _file, _instructions, _upload
-from scripted_page import USUAL
+from scripted_page import USUAL, run_to_end
 
 SEEDS = "Plan a trip to Kyoto\nName three primary colours"
 
@@ -20,7 +20,7 @@ def expand(context):
 
     def run(text=SEEDS, each=2, *, blocks=False, script=None, flag=None, **ways):
         tab = _Expand(context(script, **ways))
-        return tab, list(tab._work(flag or threading.Event(), "en", text, each, blocks, *USUAL))
+        return tab, run_to_end(tab._work(flag or threading.Event(), "en", text, each, blocks, *USUAL))
 
     return run
 
@@ -92,6 +92,7 @@ def test_input_that_cannot_be_worked_on_gets_a_sentence(expand, text, each, sent
     tab, shown = expand(text, each)
     assert sentence in shown[-1][tab.notes]
     assert tab.result not in shown[-1]
+    assert not shown[-1][tab.after]["visible"]
 
 
 def test_jsonl_and_blocks_carry_several_lines() -> None:

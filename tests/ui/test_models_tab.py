@@ -100,32 +100,27 @@ def test_a_download_shows_its_progress_and_then_the_model_is_here(server, tiny, 
     server.put(HUB_PATH, BODY)
     [card] = tab.cards
     assert card.download.visible
-    shown = list(tab._download(card, threading.Event(), "en"))
-    assert 'role="progressbar"' in shown[0][card.note]
-    assert shown[0][card.cancel]["visible"]
+    said = list(tab._download(tiny, threading.Event(), "en"))
+    assert 'role="progressbar"' in said[0]
+    assert said[-1] == ""
     assert is_cached(tiny.artifact)
-    assert "here already" in shown[-1][card.body]
-    assert not shown[-1][card.download]["visible"]
-    assert not shown[-1][card.cancel]["visible"]
-    assert shown[-1][card.note] == ""
+    shown = tab._refresh("en")
+    assert "here already" in shown[card.body]
+    assert not shown[card.download]["visible"]
 
 
 def test_a_download_that_is_cancelled_can_be_taken_up_again(server, tiny, tab) -> None:
     server.put(HUB_PATH, BODY)
-    [card] = tab.cards
     flag = threading.Event()
     flag.set()
-    shown = list(tab._download(card, flag, "en"))
-    assert "Cancelled; what was downloaded is kept" in shown[-1][card.note]
-    assert shown[-1][card.download]["visible"]
+    assert "Cancelled; what was downloaded is kept" in list(tab._download(tiny, flag, "en"))[-1]
+    assert tab._refresh("en")[tab.cards[0].download]["visible"]
 
 
 def test_a_download_that_fails_says_why(server, tiny, tab) -> None:
     server.put(HUB_PATH, bytes(len(BODY)))
-    [card] = tab.cards
-    shown = list(tab._download(card, threading.Event(), "en"))
-    assert "wrong digest" in shown[-1][card.note]
-    assert shown[-1][card.download]["visible"]
+    assert "wrong digest" in list(tab._download(tiny, threading.Event(), "en"))[-1]
+    assert tab._refresh("en")[tab.cards[0].download]["visible"]
 
 
 @pytest.mark.parametrize("tab", [False], indirect=True)

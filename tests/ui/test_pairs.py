@@ -12,7 +12,7 @@ from augmentlm import formats
 from augmentlm.tasks import MIN_PAIRS, Pair
 from augmentlm.ui.pairs import EXAMPLES, MOST_EXAMPLES, _added, _file, _Pairs, _paste
 from augmentlm.ui.rows import pairs, row, rows
-from scripted_page import USUAL
+from scripted_page import USUAL, run_to_end
 
 GIVEN = [Pair("Name a colour.", "Red."), Pair("Name a bird.", "Wren.")]
 
@@ -24,7 +24,7 @@ def grow(context):
     def run(given=None, n=3, *, script=None, flag=None, **ways):
         tab = _Pairs(context(script, **ways))
         examples = rows(GIVEN) if given is None else given
-        shown = list(tab._work(flag or threading.Event(), "en", examples, n, *USUAL))
+        shown = run_to_end(tab._work(flag or threading.Event(), "en", examples, n, *USUAL))
         return tab, shown, next((step[tab.result] for step in reversed(shown) if tab.result in step), [])
 
     return run

@@ -8,7 +8,7 @@ import gradio as gr
 import pytest
 
 from augmentlm.ui.refine import _Refine, _replace, _undo
-from scripted_page import USUAL
+from scripted_page import USUAL, run_to_end
 
 PROMPT = "email Maria about 3 rooms"
 
@@ -21,7 +21,7 @@ def refine(context):
         flag = ways.pop("flag", threading.Event())
         values = ways.pop("values", USUAL)
         tab = _Refine(context(says, **ways))
-        return tab, list(tab._work(flag, ways.get("language", "en"), prompt, view, *values))
+        return tab, run_to_end(tab._work(flag, ways.get("language", "en"), prompt, view, *values))
 
     return run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import gradio as gr
 
@@ -63,19 +63,17 @@ def build_app(
 def _wire(app: gr.Blocks, context: Context, switch: gr.Button, status: gr.HTML) -> None:
     """What happens when a visitor comes, changes the language and leaves."""
     language = context.language
-    everything = [language, *context.words.components]
+    spoken: gr.State = gr.State("en")  # what the page shows; `language` is what the browser remembers
 
-    def arrive(request: gr.Request, chosen: str) -> list[Any]:
+    def arrive(request: gr.Request, chosen: str) -> tuple[str, str]:
         """The page is up: begin to load the weights, and speak the visitor's language."""
         context.readiness.start()
         speaks = chosen or preferred(request.headers.get("accept-language", ""))
-        if speaks == "zh":
-            return [speaks, *context.words.updates(speaks)]
-        return [speaks, *(gr.skip() for _ in context.words.components)]  # the page is in English already
+        return speaks, speaks
 
-    def change(current: str) -> list[Any]:
+    def change(current: str) -> tuple[str, str]:
         other: Language = "en" if current == "zh" else "zh"
-        return [other, *context.words.updates(other)]
+        return other, other
 
     async def watch(speaks: str) -> AsyncIterator[str]:
         """The status line until the model is there."""
@@ -94,10 +92,14 @@ def _wire(app: gr.Blocks, context: Context, switch: gr.Button, status: gr.HTML) 
         """The page was closed: nobody waits for its runs any more."""
         context.stops.leave(session(request))
 
-    app.load(arrive, language, everything, queue=False, **PRIVATE).then(
+    app.load(arrive, language, [language, spoken], queue=False, **PRIVATE).then(
+        watch, language, status, concurrency_limit=None, **PRIVATE
+    )
+    switch.click(change, language, [language, spoken], queue=False, **PRIVATE)
+    # Only when it really changes: a page works for every component that is named here.
+    spoken.change(context.words.updates, spoken, context.words.components, queue=False, **PRIVATE).then(
         None, language, js=_SET_LANGUAGE, **PRIVATE
-    ).then(watch, language, status, concurrency_limit=None, **PRIVATE)
-    switch.click(change, language, everything, queue=False, **PRIVATE).then(None, language, js=_SET_LANGUAGE, **PRIVATE)
+    )
     app.unload(leave)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +66,14 @@ class _Expand:
             self.result = context.output("expand.empty", elem_id="expand-result")
             with gr.Row(elem_classes="alm-actions", visible=False) as self.after:
                 download = words(gr.Button, {"value": "expand.download"}, elem_classes="alm-quiet-button")
-                words(gr.Checkbox, {"label": "expand.only_good"}, elem_classes="alm-check", elem_id="expand-only-good")
+                # The style sheet hides the rows, so no event reads the box, and Gradio would not let anybody tick it.
+                words(
+                    gr.Checkbox,
+                    {"label": "expand.only_good"},
+                    interactive=True,
+                    elem_classes="alm-check",
+                    elem_id="expand-only-good",
+                )
             self.notes = gr.HTML(elem_id="expand-notes")
         settings = options.build(context, "expand")
         self.made: gr.State = gr.State([])
@@ -76,7 +83,8 @@ class _Expand:
             self._begun,
             self._work,
             [self.text, self.each, self.blocks, *settings],
-            [self.progress, self.result, self.notes, self.made, self.after],
+            live=[self.progress, self.result],
+            final=[self.notes, self.made, self.after],
         )
         counted = [self.text, self.blocks, self.each, context.language]
         for changed in (self.text, self.blocks, self.each):
@@ -99,7 +107,7 @@ class _Expand:
 
     def _work(
         self, flag: threading.Event, language: str, text: str, each: float, blocks: bool, *values: Any
-    ) -> Iterator[Shown]:
+    ) -> Generator[Shown, None, Shown]:
         tally = Tally()
 
         def work(progress: Progress) -> Iterator[Result]:
@@ -118,25 +126,22 @@ class _Expand:
                 tally.add(news.items)
                 yield {
                     self.progress: tally.bar(language) or markup.waiting(language, news.progress),
-                    **self._rows(tally, language),
+                    **self._table(tally, language),
                 }
         except Exception as error:  # whatever it is, the page says it in a sentence and stays usable
             report(error)
             problem = error
-        yield {
+        return {
             self.progress: _summary(tally.rows, language),
+            **self._table(tally, language),
             self.notes: tally.notes(problem, language),
-            **self._rows(tally, language),
+            self.made: tally.rows,
+            self.after: gr.update(visible=bool(tally.rows)),
         }
 
-    def _rows(self, tally: Tally, language: str) -> Shown:
-        if not tally.rows:
-            return {}
-        return {
-            self.result: markup.table(tally.rows, language, show_seed=tally.seeds > 1),
-            self.made: tally.rows,
-            self.after: gr.update(visible=True),
-        }
+    def _table(self, tally: Tally, language: str) -> Shown:
+        """The rows so far, once there are any."""
+        return {self.result: markup.table(tally.rows, language, show_seed=tally.seeds > 1)} if tally.rows else {}
 
 
 def _instructions(text: str, blocks: bool) -> list[str]:

@@ -87,43 +87,54 @@ class _Models:
     def _wire(self, card: _Card) -> None:
         context, place = self.context, f"models:{card.model.name}"
 
-        def download(request: gr.Request, language: str) -> Iterator[Shown]:
+        def begin(request: gr.Request, language: str) -> Shown:
             context.stops.begin(session(request), place)
+            return {
+                card.download: gr.update(visible=False),
+                card.cancel: gr.update(visible=True),
+                card.note: markup.bar(say(language, "models.starting"), 0, 1),
+            }
+
+        def download(request: gr.Request, language: str) -> Iterator[str]:
             flag = context.stops.take(session(request), place)
             try:
-                yield from self._download(card, flag, language)
+                yield from self._download(card.model, flag, language)
             finally:
                 context.stops.end(session(request), place, flag)
+
+        def finish(language: str) -> Shown:
+            # Models may share their weights, so all cards are drawn anew.
+            return {**self._refresh(language), card.cancel: gr.update(visible=False)}
 
         def cancel(request: gr.Request) -> None:
             context.stops.stop(session(request), place)
 
-        outputs = [*self._changing, card.cancel, card.note]
-        card.download.click(download, context.language, outputs, concurrency_limit=None, **PRIVATE)
+        language = context.language
+        (
+            card.download.click(begin, language, [card.download, card.cancel, card.note], queue=False, **PRIVATE)
+            .then(download, language, card.note, concurrency_limit=None, **PRIVATE)
+            .then(finish, language, [*self._changing, card.cancel], queue=False, **PRIVATE)
+        )
         card.cancel.click(cancel, queue=False, **PRIVATE)
 
-    def _download(self, card: _Card, flag: threading.Event, language: str) -> Iterator[Shown]:
-        """Fetch a model's weights. Models may share them, so all cards are drawn anew when it is over."""
+    def _download(self, model: Model, flag: threading.Event, language: str) -> Iterator[str]:
+        """Fetch a model's weights; yields what its card says meanwhile and in the end."""
 
         def work(progress: Progress) -> Iterator[Path]:
-            yield fetch_model(card.model, progress=progress, stop=flag)
+            yield fetch_model(model, progress=progress, stop=flag)
 
-        pace, said = Pace(), ""
-        yield {
-            card.download: gr.update(visible=False),
-            card.cancel: gr.update(visible=True),
-            card.note: markup.bar(say(language, "models.starting"), 0, 1),
-        }
+        pace = Pace()
         try:
             for news in follow(work, flag):
                 if news.progress:
-                    yield {card.note: pace.bar("common.progress", news.progress, language)}
+                    yield pace.bar("common.progress", news.progress, language)
         except StoppedError:
-            said = markup.note(say(language, "models.cancelled"))
+            yield markup.note(say(language, "models.cancelled"))
         except Exception as error:  # whatever it is, the card says it in a sentence
             report(error)
-            said = markup.error(error, language)
-        yield {**self._refresh(language), card.cancel: gr.update(visible=False), card.note: said}
+            yield markup.error(error, language)
+        else:
+            yield ""
 
     @property
     def _changing(self) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,8 @@ class _Pairs:
             self._begun,
             self._work,
             [self.examples, self.each, *settings],
-            [self.progress, self.result, self.notes, self.problem, self.after],
+            live=[self.progress, self.result],
+            final=[self.notes, self.problem, self.after],
         )
         filled_in = [self.examples, self.problem]
         for button, key in zip(examples, EXAMPLES, strict=True):
@@ -117,7 +118,9 @@ class _Pairs:
             self.after: gr.update(visible=False),
         }
 
-    def _work(self, flag: threading.Event, language: str, examples: Any, each: float, *values: Any) -> Iterator[Shown]:
+    def _work(
+        self, flag: threading.Event, language: str, examples: Any, each: float, *values: Any
+    ) -> Generator[Shown, None, Shown]:
         tally = Tally()
         shown: list[Row] = []
 
@@ -134,15 +137,16 @@ class _Pairs:
                 shown += [_row(result, language) for result in tally.add(news.items) if result.usable]
                 yield {
                     self.progress: tally.bar(language) or markup.waiting(language, news.progress),
-                    **self._rows(shown),
+                    **({self.result: shown} if shown else {}),
                 }
         except Exception as error:  # whatever it is, the page says it in a sentence and stays usable
             report(error)
             problem = error
-        yield {self.progress: "", self.notes: _unusable(tally.rows, language) + tally.notes(problem, language)}
-
-    def _rows(self, shown: list[Row]) -> Shown:
-        return {self.result: shown, self.after: gr.update(visible=True)} if shown else {}
+        return {
+            self.progress: "",
+            self.notes: _unusable(tally.rows, language) + tally.notes(problem, language),
+            self.after: gr.update(visible=bool(shown)),
+        }
 
 
 _EMPTY = Pair("", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -69,7 +69,8 @@ class _Refine:
             self._begun,
             self._work,
             [self.prompt, self.view, *settings],
-            [self.result, self.notes, self.plain, self.compared, self.after],
+            live=[self.result],
+            final=[self.notes, self.plain, self.compared, self.after],
         )
         copy.click(None, [self.plain, context.language], js=_COPY, **PRIVATE)
         replaced = [self.prompt, earlier, self.undo]
@@ -88,7 +89,9 @@ class _Refine:
             self.after: gr.update(visible=False),
         }
 
-    def _work(self, flag: threading.Event, language: str, prompt: str, view: str, *values: Any) -> Iterator[Shown]:
+    def _work(
+        self, flag: threading.Event, language: str, prompt: str, view: str, *values: Any
+    ) -> Generator[Shown, None, Shown]:
         written, finished = "", None
         problem: BaseException | None = None
 
@@ -109,7 +112,7 @@ class _Refine:
             report(error)
             problem = error
         text = clean(finished.text if finished else written)
-        yield {
+        return {
             self.result: markup.compared(prompt, text, view) if text else "",
             self.notes: _notes(finished, problem, prompt, text, language),
             self.plain: text,

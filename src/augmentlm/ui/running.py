@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import gradio as gr
@@ -14,16 +14,19 @@ from augmentlm.ui.texts import say
 Shown = dict[Any, Any]
 """What components show, by component."""
 
+Work = Callable[..., Generator[Shown, None, Shown]]
+"""A run: yields what changes while it goes on and returns what stands there in the end."""
+
 
 class Runner:
     """The two buttons, of which one is seen. The run itself waits in the queue; pressing the buttons never does.
 
-    `begun` says what the page shows the moment Run was pressed, `work` is the run. A run that another one of the same
-    page has replaced shows nothing any more.
+    A run that another one of the same page has replaced shows nothing any more.
     """
 
     def __init__(self, context: Context, place: str, label: str) -> None:
         self._context, self._place = context, place
+        self._ends: dict[str, Shown] = {}  # how a session's run ended, until its page has asked for it
         self.button = context.words(gr.Button, {"value": label}, variant="primary", elem_classes="alm-run")
         self._stop = context.words(gr.Button, {"value": "common.stop"}, visible=False, elem_classes="alm-stop")
         context.words(gr.HTML, {"value": lambda language: markup.key_hint(say(language, "common.key_hint"))})
@@ -31,36 +34,57 @@ class Runner:
     def on_run(
         self,
         begun: Callable[[str], Shown],
-        work: Callable[..., Iterator[Shown]],
+        work: Work,
         inputs: list[Any],
-        outputs: list[Any],
+        live: list[Any],
+        final: list[Any],
     ) -> None:
-        """Wire the buttons. `work` gets the stop flag, the language and the values of `inputs`."""
+        """Wire the buttons. `begun` says what the page shows the moment Run was pressed; `work` is the run, and gets
+        the stop flag, the language and the values of `inputs`.
+
+        Only `live` may change while it goes on: a page works for every output of every step, changed or not, and with
+        many of them it falls behind the model.
+        """
         context, place = self._context, self._place
         buttons = [self.button, self._stop]
+        ready = {self.button: gr.update(visible=True), self._stop: gr.update(visible=False)}
 
         def begin(request: gr.Request, language: str) -> Shown:
             context.stops.begin(session(request), place)
             return {**begun(language), self.button: gr.update(visible=False), self._stop: gr.update(visible=True)}
 
         def run(request: gr.Request, language: str, *values: Any) -> Iterator[Shown]:
-            flag = context.stops.take(session(request), place)
+            visitor = session(request)
+            flag = context.stops.take(visitor, place)
+            working = work(flag, language, *values)
             try:
-                for shown in work(flag, language, *values):
-                    if not context.stops.is_newest(session(request), place, flag):
+                while True:
+                    try:
+                        shown = next(working)
+                    except StopIteration as over:
+                        if context.stops.is_newest(visitor, place, flag):
+                            self._ends[visitor] = over.value
+                        return
+                    if not context.stops.is_newest(visitor, place, flag):
                         return
                     yield shown
-                if context.stops.is_newest(session(request), place, flag):
-                    yield {self.button: gr.update(visible=True), self._stop: gr.update(visible=False)}
             finally:
-                context.stops.end(session(request), place, flag)
+                working.close()
+                context.stops.end(visitor, place, flag)
+
+        def finish(request: gr.Request) -> Shown:
+            end = self._ends.pop(session(request), None)
+            return {} if end is None else {**end, **ready}
 
         def stop(request: gr.Request) -> Shown:
             context.stops.stop(session(request), place)
-            return {self.button: gr.update(visible=True), self._stop: gr.update(visible=False)}
+            return ready
 
+        everything = [*live, *final, *buttons]
         language = context.language
-        self.button.click(begin, [language], [*outputs, *buttons], queue=False, **PRIVATE).then(
-            run, [language, *inputs], [*outputs, *buttons], **PRIVATE, **GENERATING
+        (
+            self.button.click(begin, language, everything, queue=False, **PRIVATE)
+            .then(run, [language, *inputs], live, **PRIVATE, **GENERATING)
+            .then(finish, None, everything, queue=False, **PRIVATE)
         )
         self._stop.click(stop, None, buttons, queue=False, **PRIVATE)
