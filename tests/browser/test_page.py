@@ -84,7 +84,7 @@ def test_two_visitors_do_not_disturb_each_other_and_who_leaves_is_not_worked_for
 
     cancelled = said.read_text().count("cancelled")
     refine(ben, "count")
-    expect(ben.locator("#refine-result")).to_contain_text("number3")
+    expect(ben.locator("#refine-result [aria-busy]")).to_contain_text("number3")
     ben.close()
     deadline = time.monotonic() + 10
     while said.read_text().count("cancelled") == cancelled:

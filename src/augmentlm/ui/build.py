@@ -92,10 +92,11 @@ def _wire(app: gr.Blocks, context: Context, switch: gr.Button, status: gr.HTML) 
         """The page was closed: nobody waits for its runs any more."""
         context.stops.leave(session(request))
 
-    app.load(arrive, language, [language, spoken], queue=False, **PRIVATE).then(
+    # Gradio tells of a changed state to events in the queue alone.
+    app.load(arrive, language, [language, spoken], concurrency_limit=None, **PRIVATE).then(
         watch, language, status, concurrency_limit=None, **PRIVATE
     )
-    switch.click(change, language, [language, spoken], queue=False, **PRIVATE)
+    switch.click(change, language, [language, spoken], concurrency_limit=None, **PRIVATE)
     # Only when it really changes: a page works for every component that is named here.
     spoken.change(context.words.updates, spoken, context.words.components, queue=False, **PRIVATE).then(
         None, language, js=_SET_LANGUAGE, **PRIVATE
