@@ -1,23 +1,14 @@
-"""Chromium, pages that must not complain, and the app as a process of its own."""
+"""Chromium, and pages that must not complain."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ROOT = Path(__file__).parents[2]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -31,35 +22,6 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=as_root)
         yield browser
         browser.close()
-
-
-@contextmanager
-def serving(*command: str) -> Iterator[tuple[str, Path]]:
-    """Run a Python command that serves the app, its port put in for PORT; gives the address and what it prints."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    said = Path(os.environ.get("TMPDIR", "/tmp")) / f"augmentlm-app-{port}.log"
-    arguments = [sys.executable, *(str(port) if word == "PORT" else word for word in command)]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tests'}"}
-    with said.open("w") as log:
-        process = subprocess.Popen(arguments, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            except urllib.error.URLError:
-                assert process.poll() is None, said.read_text()
-                assert time.monotonic() < deadline, "the app does not answer"
-                time.sleep(0.1)
-        yield address, said
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        said.unlink()
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ import json
 import time
 
 import pytest
+from app_process import serving
 from at_the_page import TABS, faults, finished, open_tab, overflow, refine, run_button, stop_button
 from playwright.sync_api import expect
 
 from augmentlm import formats
-from conftest import serving
 from scripted_page import NASTY
 
 pytestmark = pytest.mark.browser
