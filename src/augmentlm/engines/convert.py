@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import augmentlm
@@ -122,9 +123,11 @@ def _work(gguf: Path, folder: Path, stop: threading.Event) -> None:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
+    import gguf as library
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+    library.GGUFReader = cache(library.GGUFReader)  # transformers else reads the whole vocabulary three times
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, local_files_only=True)
     model, info = AutoModelForCausalLM.from_pretrained(
         gguf.parent,
