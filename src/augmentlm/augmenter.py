@@ -255,7 +255,5 @@ def _remote(endpoint: str, model: str | None, api_key: str | None) -> _Remote:
     from augmentlm.engines.endpoint import EndpointEngine
 
     if not model:
-        raise InputError(
-            "An endpoint needs the name of a model.", hint="Name it as the server does, such as qwen-max."
-        )
+        raise InputError("An endpoint needs the name of a model.", hint="Name it as the server does, such as qwen-max.")
     return _Remote(model, EndpointEngine(endpoint, model, api_key))

@@ -71,7 +71,9 @@ def test_nonsense_is_a_tie_and_counted(tmp_path, nonsense):
 
 def test_equal_texts_are_a_tie_without_a_question(tmp_path):
     judge, asked = judging(lambda question: "A")
-    assert compare(judge, GOOD, texts("A splendid prompt. \n"), tmp_path / "v.jsonl", stop=STOP) == [Verdict("p-0", "tie")]
+    assert compare(judge, GOOD, texts("A splendid prompt. \n"), tmp_path / "v.jsonl", stop=STOP) == [
+        Verdict("p-0", "tie")
+    ]
     assert asked == []
 
 
