@@ -18,6 +18,7 @@ DATA = Path(__file__).parents[2] / "data"
         ("fix: ```x=1```", "Fix this code and say what was wrong: ```x=1```"),
         ("写一首诗 月亮", "请写一首关于月亮的诗，不超过八行。"),
         ("月亮 诗", "以月亮为题，写四行诗。"),
+        ("cant sleep", "I can't sleep; tell me what to do about it tonight."),
         # Useless, but no answers: a copy, a copy in quotes, a copy behind a label.
         ("egg substitute brownies vegan guest", "Egg substitute, brownies, vegan guest"),
         ("how do tides form", '"How do tides form?"'),
@@ -38,6 +39,10 @@ def test_prompts_pass(prompt, text):
         ("email to landlord about heating", "Subject: Heating\n\nDear Mr Lee,\nplease repair it.", "letter"),
         ("summarise this", "Could you please provide the text you would like me to summarise?", "provide the text"),
         ("hack my ex", "I'm sorry, but I can't assist with that.", "sorry"),
+        ("candle wax help", "Please provide the necessary details to help you with the prompt.", "the necessary"),
+        ("slogan for school", "What slogan would you like to use for your school?", "would you like to"),
+        ("how long do owls live?", "Owls live long, up to 20 years.", "asks for nothing"),
+        ("写个提示词 面试官", "请提供面试岗位名称，以便我为您生成提示词。", "以便我"),
         ("彩虹怎么形成", "彩虹是阳光在水滴中折射和反射形成的。", "asks for nothing"),
         ("my printer", "", "asks for nothing"),
     ],
@@ -60,4 +65,4 @@ def test_the_docstring_says_how_good_it_is_on_held_out_rows():
 
     assert share(refined) == share(copies) == share(rich) == 0
     assert 0.01 < share(expansions) < 0.03
-    assert 0.83 < share(responses) < 0.89
+    assert 0.83 < share(responses) < 0.88

@@ -5,10 +5,12 @@ such as "in two sentences") or repeats the prompt's own words. It fails when it 
 code or a letter where the prompt has none.
 
 How far to trust it, measured on this project's data: of the held-out refinements and prompts it fails none, of
-expansions 2 to 5 in 100; of responses it finds 84 to 88 in 100. It misses answers that are questions or instructions
+expansions 2 to 5 in 100; of responses it finds 84 to 87 in 100. It misses answers that are questions or instructions
 themselves (dialogues, quizzes, "Find the chance of no six first"), and takes a noun phrase in words of its own
-("Query for the best sellers") for an answer. Of 44 outputs of the prompted 0.5B base read by eye, 8 were answers or
-statements: it found 6 of them and failed 3 others. Texts that keep the form and lose the meaning pass.
+("Query for the best sellers") for an answer. Outputs read by eye: of 44 of the prompted 0.5B base 7 were answers, of
+which it found 5, and it failed 3 others; of 40 of the prompted 1.5B reference it found all 13 answers, refusals and
+questions back, and failed no other, but the wordings of asking back were collected there. A text that keeps the form
+and loses the meaning passes.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ _REQUEST = re.compile(
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 _CHINESE_REQUEST = re.compile(
     r"请|帮我|帮忙|我想|我要|我需要|希望你|告诉我|怎么|如何|为什么|多少|字以内|字左右|吗|几"
-    r"|(?:^|[，；：])[^\w，；：]*(?:写|列|给出|给我|用|把|将|解释|说明|介绍|分析|比较|对比|翻译|改写|润色|总结|概括|推荐|设计"
+    r"|(?:^|[，；：])[^\w，；：]*(?:写|撰写|起草|查询|查找|统计|整理|制作|准备|挑选|出|补充|修改|检查|指出|归纳|讲|说|列|给出|给我|用|把|将|解释|说明|介绍|分析|比较|对比|翻译|改写|润色|总结|概括|推荐|设计"
     r"|制定|计算|求|证明|判断|找出|生成|创作|编写|描述|提供|回答|不要|不超过|分条|语气|语言)"
 )
 _SENTENCES = re.compile(r"(?<=[.!?。！？])[\"'”’」)]*\s+|(?<=[。！？])|\n+")
@@ -72,10 +74,13 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _ASKS_BACK = re.compile(
-    r"^\W*(?:(?:(?:i'm|i am) sorry|sorry|i apologi[sz]e|as an ai|i (?:can't|cannot|am unable|don't have|do not have))\b"
-    r"|(?:(?:can|could|would) you )?(?:please )?(?:provide|share|clarify|specify|paste|give) (?:me )?(?:with )?"
+    r"^\W*(?:(?:(?:i'm|i am) sorry|sorry|i apologi[sz]e|as an ai|(?:however, )?i (?:can't|cannot|am unable to) "
+    r"(?:help|assist|answer|provide|fulfil|comply|do that))\b"
+    r"|(?:(?:can|could|would) you )?(?:please )?(?:provide|share|clarify|specify|paste) (?:me )?(?:with )?"
     r"(?:(?:some )?more|the text|your|additional|further) "
-    r"|抱歉|对不起|很抱歉|请提供(?:更多|您|你|具体)|作为一个?(?:ai|人工智能))",
+    r"|抱歉|对不起|很抱歉|请提供(?:更多|您|你|具体)|作为一个?(?:ai|人工智能))"
+    r"|\b(?:would you like (?:me )?to|you(?:'d| would) like me to|(?:provide|share) the necessary|to help you with)\b"
+    r"|以便我(?:为|帮|给|能)",
     re.IGNORECASE,
 )
 _LETTER = re.compile(r"^\W*(?:subject:|dear [\w\[]|主题[：:]|尊敬的)", re.IGNORECASE | re.MULTILINE)
@@ -84,8 +89,8 @@ _LETTER = re.compile(r"^\W*(?:subject:|dear [\w\[]|主题[：:]|尊敬的)", re.
 def answered(prompt: str, text: str) -> Finding | None:
     """What shows that `text` is an answer (or a refusal, or a statement) and no prompt; None when it is a prompt."""
     body = _LABEL.sub("", text, count=1).strip(" \n\t\"“”'「」*`")
-    if match := _ASKS_BACK.match(body):
-        return Finding("answered", f"begins with {match.group().strip()!r}")
+    if match := _ASKS_BACK.search(body):
+        return Finding("answered", f"says {match.group().strip()!r}")
     if "```" in text and "```" not in prompt:
         return Finding("answered", "holds code")
     if _LETTER.search(body) and not _LETTER.search(prompt):
@@ -121,6 +126,8 @@ def _weight(sentence: str) -> float:
 
 
 def _repeats(prompt: str, text: str) -> bool:
+    if re.search("[?？]", prompt) and not re.search("[?？]", text):
+        return False  # a question said again without its mark is mostly its answer
     wanted, found = Counter(tokens(prompt)), Counter(tokens(text))
     if not wanted or found.total() > 1.5 * wanted.total() + 8:
         return False
