@@ -41,6 +41,10 @@ def test_there_are_three_endpoints_and_no_other(address) -> None:
         info = json.load(answer)
     assert list(info["named_endpoints"]) == ["/refine", "/expand", "/pair"]
     assert info["unnamed_endpoints"] == {}
+    for endpoint in info["named_endpoints"].values():
+        assert len(endpoint["description"]) > 60
+        assert all(len(argument["python_type"]["description"]) > 15 for argument in endpoint["parameters"])
+        assert all(len(result["python_type"]["description"]) > 15 for result in endpoint["returns"])
 
 
 def test_refine_streams_the_text_and_ends_with_the_row(client) -> None:

@@ -46,6 +46,8 @@ def test_near_copies_are_marked_with_the_reason_and_left_out_of_the_file(expand)
     assert "Nearly the same as your instruction (100 % alike)" in shown[-1][tab.result]
     assert "0 usable, 1 marked" in shown[-1][tab.progress]
     assert _file(shown[-1][tab.made]) == ""
+    assert "Nothing new came of it." in shown[-1][tab.notes]
+    assert not shown[-1][tab.download]["visible"]
 
 
 def test_the_file_reads_back_and_says_how_each_row_was_made(expand) -> None:

@@ -12,6 +12,8 @@ from threading import Event
 from typing import Any
 
 import gradio as gr
+from gradio.context import get_blocks_context
+from gradio.utils import get_function_description
 
 from augmentlm.errors import AugmentLMError, InputError
 from augmentlm.results import Result
@@ -117,7 +119,19 @@ def add(context: Context, tasks: Sequence[Task]) -> None:
 
     endpoints: dict[Task, Callable[..., Any]] = {"refine": refine, "expand": expand, "pair": pair}
     for task in tasks:
-        gr.api(endpoints[task], api_name=task, **GENERATING)
+        _document(endpoints[task], gr.api(endpoints[task], api_name=task, **GENERATING))
+
+
+def _document(function: Callable[..., Any], event: dict[str, Any]) -> None:
+    """Put what the docstring says of arguments and results on the API page, which would only number them."""
+    endpoint = get_blocks_context().fns[event["id"]]
+    _, arguments, results = get_function_description(function)
+    del arguments["request"]
+    for place, (name, text) in zip(endpoint.inputs, arguments.items(), strict=True):
+        place.label = name
+        place._api_info["additional_description"] = text
+    for place, text in zip(endpoint.outputs, results, strict=True):
+        place._api_info["description"] = text
 
 
 def _rows(

@@ -43,7 +43,8 @@ def build_app(
     def warm_up(progress: Progress) -> None:
         load(first, model, pool=engines, progress=progress).warm_up()
 
-    with gr.Blocks(title="AugmentLM", analytics_enabled=False) as app:
+    # Files that visitors upload are deleted within two hours, and when the app ends.
+    with gr.Blocks(title="AugmentLM", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
         language = gr.BrowserState("", storage_key="augmentlm-language", secret="augmentlm")
         context = Context(engines, language, Readiness(warm_up, local=local), local)
         words = context.words

@@ -65,7 +65,7 @@ class _Expand:
             self.progress = gr.HTML(elem_id="expand-progress")
             self.result = context.output("expand.empty", elem_id="expand-result")
             with gr.Row(elem_classes="alm-actions", visible=False) as self.after:
-                download = words(gr.Button, {"value": "expand.download"}, elem_classes="alm-quiet-button")
+                self.download = words(gr.Button, {"value": "expand.download"}, elem_classes="alm-quiet-button")
                 # The style sheet hides the rows, so no event reads the box, and Gradio would not let anybody tick it.
                 words(
                     gr.Checkbox,
@@ -84,13 +84,13 @@ class _Expand:
             self._work,
             [self.text, self.each, self.blocks, *settings],
             live=[self.progress, self.result],
-            final=[self.notes, self.made, self.after],
+            final=[self.notes, self.made, self.after, self.download],
         )
         counted = [self.text, self.blocks, self.each, context.language]
         for changed in (self.text, self.blocks, self.each):
             changed.change(_count, counted, count, queue=False, **PRIVATE)
         upload.upload(_upload, [upload, context.language], [self.text, self.blocks, self.notes], queue=False, **PRIVATE)
-        download.click(_file, self.made, file, queue=False, **PRIVATE).then(
+        self.download.click(_file, self.made, file, queue=False, **PRIVATE).then(
             None, file, js=save("instructions.jsonl"), **PRIVATE
         )
         for example in examples:
@@ -131,12 +131,15 @@ class _Expand:
         except Exception as error:  # whatever it is, the page says it in a sentence and stays usable
             report(error)
             problem = error
+        good = sum(row.accepted for row in tally.rows)
+        advice = markup.note(say(language, "expand.none_good"), "warn") if tally.rows and not good else ""
         return {
-            self.progress: _summary(tally.rows, language),
+            self.progress: _summary(good, len(tally.rows) - good, language),
             **self._table(tally, language),
-            self.notes: tally.notes(problem, language),
+            self.notes: advice + tally.notes(problem, language),
             self.made: tally.rows,
             self.after: gr.update(visible=bool(tally.rows)),
+            self.download: gr.update(visible=bool(good)),
         }
 
     def _table(self, tally: Tally, language: str) -> Shown:
@@ -185,11 +188,8 @@ def _upload(file: str, language: str) -> tuple[Any, Any, str]:
     return lines if plain else jsonl({"instruction": text} for text in found), False, ""
 
 
-def _summary(rows: list[Result], language: str) -> str:
-    if not rows:
-        return ""
-    good = sum(row.accepted for row in rows)
-    return markup.summary(say(language, "expand.summary", good=good, marked=len(rows) - good))
+def _summary(good: int, marked: int, language: str) -> str:
+    return markup.summary(say(language, "expand.summary", good=good, marked=marked)) if good or marked else ""
 
 
 def _file(rows: list[Result]) -> str:

@@ -23,7 +23,6 @@ def launch(
     mcp: bool = False,
     pool: EnginePool | None = None,
     wait: bool = True,
-    open_browser: bool = False,
 ) -> str:
     """Serve the app and give its address; with `wait`, only after Ctrl-C.
 
@@ -40,7 +39,10 @@ def launch(
     from augmentlm.ui.build import build_app
 
     app = build_app(pool=pool, local=is_loopback(host))
-    app.launch(server_name=host, server_port=chosen, mcp_server=mcp, inbrowser=open_browser, **page_settings())
+    try:
+        app.launch(server_name=host, server_port=chosen, mcp_server=mcp, **page_settings())
+    except OSError as error:  # somebody took the port a moment ago
+        raise InputError(f"Port {chosen} can't be used: {error}.", hint="Choose another with --port.") from error
     address = app.local_url or f"http://{host}:{chosen}/"
     if port is None and chosen != PORT:
         print(f"Port {PORT} is in use, so this is port {chosen}.", flush=True)
