@@ -36,9 +36,9 @@ PROMPTS = (
     "帮我写一份关于远程办公的报告",
     "summarise this meeting: we moved the launch to 14 May, Ana does the slides, no budget for ads",
 )
-MODEL = "augmentlm-0.5b-refine"
+MODEL = "qwen2.5-coder-0.5b-instruct"  # without its adapters: all three run the same weights
 TITLES = {
-    "augmentlm": '`load("refine").stream`',
+    "augmentlm": '`load("refine", base).stream`',
     "bare": "bare xllamacpp",
     "snippet": "the cards' snippet: transformers bf16 `generate`",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,11 @@ STEP_TOKENS = 64
 
 HTTP_SECONDS = 30
 
+SPINS = "10000"
+"""How often a thread of OpenMP looks whether the others are ready before it sleeps: a tenth of a millisecond. With its
+own three milliseconds, threads that share a core with another program hold each other up, to a twentieth of the speed.
+"""
+
 
 class LlamaServer:
     """One GGUF file and the LoRA adapters on it, numbered as given. Raises `EngineError` when one can't be loaded."""
@@ -30,6 +36,8 @@ class LlamaServer:
         self._key = secrets.token_urlsafe(32)
         self._server: Any = _start(path, slots, adapters, self._key)
         self.address: str = self._server.listening_address.removeprefix("http://")
+        # The first answer says that its loop runs. Closed before, the server would wait for its loop's end for ever.
+        self.complete({"prompt": [0], "max_tokens": 0}, lambda chunk: False)
 
     def complete(self, body: dict[str, Any], hear: Callable[[dict[str, Any]], bool]) -> None:
         """Give every chunk of the answer to `hear`, until it returns True or the answer ends. Other threads run on."""
@@ -57,8 +65,7 @@ class LlamaServer:
 
 
 def _start(path: Path, slots: int, adapters: Sequence[Path], key: str) -> Any:
-    import xllamacpp
-
+    xllamacpp = _library()
     for file in (path, *adapters):
         _check(file)
     params = xllamacpp.CommonParams()
@@ -86,6 +93,18 @@ def _start(path: Path, slots: int, adapters: Sequence[Path], key: str) -> Any:
             hint="Close other programs and try again; if that doesn't help, remove the file and download it again.",
             retryable=True,
         ) from error
+
+
+def _library() -> Any:
+    """The package, with an OpenMP that doesn't spin for long: it reads that from the environment when it is loaded."""
+    is_ours = "GOMP_SPINCOUNT" not in os.environ
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    try:
+        import xllamacpp
+    finally:
+        if is_ours:
+            del os.environ["GOMP_SPINCOUNT"]
+    return xllamacpp
 
 
 def _check(file: Path) -> None:
