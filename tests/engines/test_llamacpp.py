@@ -282,3 +282,22 @@ def test_loading_writes_nothing_to_the_terminal_and_survives_a_lack_of_memory(re
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (run.returncode, run.stderr) == (0, "")
     assert said in run.stdout and bool(said) == bool(run.stdout)
+
+
+LEAVE = """
+import sys, threading
+from pathlib import Path
+from augmentlm import catalog
+from augmentlm.catalog import Sampling
+from augmentlm.engines.base import Request
+from augmentlm.engines.llamacpp import LlamaCppEngine
+from augmentlm.tasks import Message
+engine = LlamaCppEngine(Path(sys.argv[1]), catalog.model("augmentlm-0.5b-refine").chat)
+stream = engine.stream(Request((Message("user", "Count to 5000."),), Sampling(max_tokens=6000)), threading.Event())
+print(next(stream) != "")
+"""
+
+
+def test_a_process_that_ends_in_the_middle_of_a_text_ends_quietly(real_gguf):
+    run = subprocess.run([sys.executable, "-c", LEAVE, str(real_gguf)], capture_output=True, text=True, timeout=120)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "True\n", "")

@@ -42,9 +42,9 @@ class Computer:
 
     def fetch(self, plan, progress, stop) -> Path:
         self.fetched.append(plan.model.artifact.name)
-        progress(5, 10)
         self.loading.set()
         while not self.go_on.wait(0.01):
+            progress(5, 10)
             if stop.is_set():
                 raise StoppedError()
         if self.failures:
@@ -68,19 +68,31 @@ class Computer:
         return EnginePool(fetch=self.fetch, make=self.make, free_bytes=lambda device: self.free, **options)
 
 
-def lease_in_background(pool: EnginePool, plan: Plan, **options) -> tuple[threading.Thread, list]:
-    outcome: list = []
+class Lease(threading.Thread):
+    """A lease in a thread of its own: started, it has heard of the bytes, so it is loading or waiting."""
 
-    def run() -> None:
+    def __init__(self, pool: EnginePool, plan: Plan, stop: threading.Event | None = None) -> None:
+        super().__init__(daemon=True)
+        self.pool, self.plan, self.stop = pool, plan, stop
+        self.heard: list[tuple[int, int]] = []
+        self.is_under_way = threading.Event()
+        self.start()
+        assert self.is_under_way.wait(PATIENCE)
+
+    def hear(self, done: int, total: int) -> None:
+        self.heard.append((done, total))
+        self.is_under_way.set()
+
+    def run(self) -> None:
         try:
-            with pool.lease(plan, **options) as engine:
-                outcome.append(engine)
+            with self.pool.lease(self.plan, progress=self.hear, stop=self.stop) as engine:
+                self.outcome = engine
         except BaseException as error:
-            outcome.append(error)
+            self.outcome = error
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    return thread, outcome
+    def result(self):
+        self.join(PATIENCE)
+        return self.outcome
 
 
 def test_task_models_on_one_base_share_one_engine():
@@ -104,83 +116,74 @@ def test_another_base_or_way_of_running_it_gets_an_engine_of_its_own(other):
     assert pool.loaded() == [other, REFINE], "the last to be given back is the most recently used"
 
 
-def test_two_who_ask_at_once_load_it_once():
+@pytest.fixture
+def slow() -> Computer:
+    """A computer on which loading takes until `go_on` is set."""
     computer = Computer()
     computer.go_on.clear()
-    pool = computer.pool()
-    asked = [lease_in_background(pool, each) for each in (REFINE, EXPAND, REFINE)]
-    assert computer.loading.wait(PATIENCE)
-    computer.go_on.set()
-    for thread, _ in asked:
-        thread.join(PATIENCE)
-    engines = [outcome[0] for _, outcome in asked]
-    assert len(computer.made) == 1 and engines[0] is engines[1] is engines[2]
+    return computer
 
 
-def test_who_waits_for_another_hears_of_the_bytes_too():
-    computer = Computer()
-    computer.go_on.clear()
-    pool = computer.pool()
-    first, _ = lease_in_background(pool, REFINE)
-    assert computer.loading.wait(PATIENCE)
-    heard: list[tuple[int, int]] = []
-    second, _ = lease_in_background(pool, EXPAND, progress=lambda done, total: heard.append((done, total)))
-    time.sleep(0.05)
-    computer.go_on.set()
-    first.join(PATIENCE)
-    second.join(PATIENCE)
-    assert heard == [(10, 10)]
+def test_three_who_ask_at_once_load_it_once(slow):
+    pool = slow.pool()
+    leases = [Lease(pool, each) for each in (REFINE, EXPAND, REFINE)]
+    slow.go_on.set()
+    engines = [lease.result() for lease in leases]
+    assert len(slow.made) == 1 and engines[0] is engines[1] is engines[2]
 
 
-def test_who_waits_for_another_can_be_stopped_and_the_loading_goes_on():
-    computer = Computer()
-    computer.go_on.clear()
-    pool = computer.pool()
-    loader, loaded = lease_in_background(pool, REFINE)
-    assert computer.loading.wait(PATIENCE)
+def test_who_waits_for_another_hears_of_the_bytes_too(slow):
+    pool = slow.pool()
+    first, second = Lease(pool, REFINE), Lease(pool, EXPAND)
+    slow.go_on.set()
+    first.result(), second.result()
+    assert second.heard[0] == (5, 10) and second.heard[-1] == (10, 10)
+
+
+def test_who_waits_for_another_can_be_stopped_and_the_loading_goes_on(slow):
+    pool = slow.pool()
     stop = threading.Event()
-    waiter, outcome = lease_in_background(pool, EXPAND, stop=stop)
+    loader, waiter = Lease(pool, REFINE), Lease(pool, EXPAND, stop)
     stop.set()
-    waiter.join(PATIENCE)
-    assert isinstance(outcome[0], StoppedError)
-    computer.go_on.set()
-    loader.join(PATIENCE)
-    assert isinstance(loaded[0], ScriptedEngine)
+    assert isinstance(waiter.result(), StoppedError)
+    slow.go_on.set()
+    assert isinstance(loader.result(), ScriptedEngine)
 
 
-def test_when_the_one_who_loads_is_stopped_the_next_takes_over():
-    computer = Computer()
-    computer.go_on.clear()
-    pool = computer.pool()
+def test_when_the_one_who_loads_is_stopped_the_next_takes_over(slow):
+    pool = slow.pool()
     stop = threading.Event()
-    loader, given_up = lease_in_background(pool, REFINE, stop=stop)
-    assert computer.loading.wait(PATIENCE)
-    waiter, outcome = lease_in_background(pool, EXPAND)
-    time.sleep(0.05)
+    loader, waiter = Lease(pool, REFINE, stop), Lease(pool, EXPAND)
     stop.set()
-    loader.join(PATIENCE)
-    computer.go_on.set()
-    waiter.join(PATIENCE)
-    assert isinstance(given_up[0], StoppedError)
-    assert isinstance(outcome[0], ScriptedEngine) and len(computer.fetched) == 2
+    assert isinstance(loader.result(), StoppedError)
+    slow.go_on.set()
+    assert isinstance(waiter.result(), ScriptedEngine) and len(slow.fetched) == 2
 
 
-def test_a_failure_reaches_all_who_wait_and_the_next_lease_tries_again():
-    computer = Computer()
-    computer.go_on.clear()
-    computer.failures.append(WeightsError("No network."))
-    pool = computer.pool()
-    asked = [lease_in_background(pool, REFINE)]
-    assert computer.loading.wait(PATIENCE)
-    asked += [lease_in_background(pool, EXPAND)]
-    time.sleep(0.05)
-    computer.go_on.set()
-    for thread, _ in asked:
-        thread.join(PATIENCE)
-    assert [str(outcome[0]) for _, outcome in asked] == ["No network."] * 2
-    assert len(computer.fetched) == 1 and pool.loaded() == []
+def test_a_failure_reaches_all_who_wait_and_the_next_lease_tries_again(slow):
+    slow.failures.append(WeightsError("No network."))
+    pool = slow.pool()
+    leases = [Lease(pool, REFINE), Lease(pool, EXPAND)]
+    slow.go_on.set()
+    assert [str(lease.result()) for lease in leases] == ["No network."] * 2
+    assert len(slow.fetched) == 1 and pool.loaded() == []
     with pool.lease(REFINE) as engine:
         assert engine
+
+
+def test_two_models_download_at_once_and_load_one_after_the_other(slow):
+    loading = threading.Lock()
+
+    def make(plan, path, stop):
+        assert loading.acquire(blocking=False), "both would count the same free memory as theirs"
+        time.sleep(0.05)
+        loading.release()
+        return ScriptedEngine()
+
+    pool = EnginePool(fetch=slow.fetch, make=make, free_bytes=lambda device: slow.free)
+    leases = [Lease(pool, REFINE), Lease(pool, REFERENCE)]
+    slow.go_on.set()
+    assert all(isinstance(lease.result(), ScriptedEngine) for lease in leases)
 
 
 def test_idle_engines_make_room_the_least_recently_used_first():
@@ -242,10 +245,13 @@ def test_an_engine_is_unloaded_after_idling_and_loaded_again_when_asked_for():
 
 
 def test_using_an_engine_again_puts_off_its_unloading():
-    pool = (computer := Computer()).pool(idle_seconds=0.3)
-    for _ in range(8):
-        with pool.lease(REFINE):
-            time.sleep(0.1)
+    pool = (computer := Computer()).pool(idle_seconds=1)
+    with pool.lease(REFINE):
+        pass
+    time.sleep(0.7)
+    with pool.lease(REFINE):
+        pass
+    time.sleep(0.6)
     assert computer.closed == [] and len(computer.made) == 1
 
 
@@ -268,16 +274,12 @@ def test_closing_unloads_everything_and_refuses_what_comes_after():
         pool.lease(REFINE).__enter__()
 
 
-def test_an_engine_that_comes_after_closing_is_closed_as_well():
-    computer = Computer()
-    computer.go_on.clear()
-    pool = computer.pool()
-    thread, outcome = lease_in_background(pool, REFINE)
-    assert computer.loading.wait(PATIENCE)
+def test_an_engine_that_comes_after_closing_is_closed_as_well(slow):
+    pool = slow.pool()
+    lease = Lease(pool, REFINE)
     pool.close()
-    computer.go_on.set()
-    thread.join(PATIENCE)
-    assert isinstance(outcome[0], EngineError) and computer.closed == computer.made
+    slow.go_on.set()
+    assert isinstance(lease.result(), EngineError) and slow.closed == slow.made
 
 
 def test_there_is_one_default_pool():

@@ -1,7 +1,6 @@
 """Places of rows: who waits for whom."""
 
 import threading
-import time
 from contextlib import ExitStack
 
 import pytest
@@ -14,19 +13,25 @@ def never() -> bool:
 
 
 class Asker(threading.Thread):
-    """Takes a place in a thread of its own and holds it until `leave`."""
+    """Takes a place in a thread of its own and holds it until `leave`. Made, it is inside or stands in the queue."""
 
     def __init__(self, slots: Slots, adapter: str | None = None) -> None:
         super().__init__(daemon=True)
         self.slots, self.adapter = slots, adapter
+        self.asked = threading.Event()
         self.gives_up = threading.Event()
         self.inside = threading.Event()
         self.out = threading.Event()
         self.start()
-        time.sleep(0.02)  # so that those who come later stand behind
+        assert self.asked.wait(10)
+
+    def has_given_up(self) -> bool:
+        """Asked while standing in the queue, each time before waiting."""
+        self.asked.set()
+        return self.gives_up.is_set()
 
     def run(self) -> None:
-        with self.slots.place(self.adapter, self.gives_up.is_set) as got:
+        with self.slots.place(self.adapter, self.has_given_up) as got:
             if got:
                 self.inside.set()
                 self.out.wait(10)
@@ -39,8 +44,8 @@ class Asker(threading.Thread):
 def test_as_many_as_there_are_slots_are_inside_and_the_next_waits():
     slots = Slots(2)
     first, second, third = (Asker(slots) for _ in range(3))
-    assert first.inside.is_set() and second.inside.is_set()
-    assert not third.inside.is_set()
+    assert first.inside.wait(10) and second.inside.wait(10)
+    assert not third.inside.wait(0.2)
     second.leave()
     assert third.inside.wait(10)
 
@@ -49,7 +54,7 @@ def test_rows_of_another_adapter_wait_until_all_of_the_first_are_done():
     slots = Slots(4)
     refine, again, expand = Asker(slots, "refine"), Asker(slots, "refine"), Asker(slots, "expand")
     refine.leave()
-    assert again.inside.is_set() and not expand.inside.wait(0.2)
+    assert again.inside.wait(10) and not expand.inside.wait(0.2)
     again.leave()
     assert expand.inside.wait(10)
 
