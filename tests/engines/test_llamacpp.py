@@ -52,13 +52,36 @@ def test_the_limit_of_tokens_ends_the_text(llamacpp):
     assert (completion.finish, completion.completion_tokens) == ("length", 5)
 
 
-def test_the_same_seed_gives_the_same_text_and_another_another(llamacpp):
-    wanted = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_tokens": 16}
-    first, second, other = (
-        complete(llamacpp, "Invent a name for a boat.", seed=seed, **wanted) for seed in (11, 11, 2**40 + 12)
-    )
-    assert first.text == second.text != other.text
+def test_the_same_seed_gives_the_same_text_whatever_came_between_and_another_another(llamacpp):
+    def name_a_boat(seed: int) -> Completion:
+        hot = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_tokens": 16}
+        return complete(llamacpp, "Invent a name for a boat.", seed=seed, **hot)
+
+    first = name_a_boat(11)
+    at_once = name_a_boat(11)
+    complete(llamacpp, "Invent a name for a dog.", max_tokens=2)
+    complete(llamacpp, "Invent a name for a boat.", adapter="loud", max_tokens=2)
+    list(llamacpp.generate([request("Invent a name for a boat.", max_tokens=2)] * 5, threading.Event()))
+    later, other = name_a_boat(11), name_a_boat(2**40 + 12)
+    assert first.text == at_once.text == later.text != other.text
+    assert first.prompt_tokens == at_once.prompt_tokens == later.prompt_tokens
     assert (first.seed, other.seed) == (11, 2**40 + 12)
+
+
+def test_what_all_chats_begin_with_is_read_once(llamacpp):
+    complete(llamacpp, "One", max_tokens=1)
+    heard = []
+    complete_in_server = llamacpp._server.complete
+
+    def listen(body, hear):
+        complete_in_server(body, lambda chunk: heard.append(chunk) or hear(chunk))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(llamacpp._server, "complete", listen)
+        completion = complete(llamacpp, "Another", max_tokens=1)
+    rewound, *_, last = (chunk["timings"] for chunk in heard)
+    assert rewound["prompt_n"] == 1 and last["cache_n"] > 20
+    assert last["cache_n"] + last["prompt_n"] == completion.prompt_tokens
 
 
 @pytest.mark.parametrize("narrow", [{"top_k": 1}, {"top_p": 1e-6}], ids=["top-k", "top-p"])

@@ -32,7 +32,7 @@ class Asker(threading.Thread):
 
     def run(self) -> None:
         with self.slots.place(self.adapter, self.has_given_up) as got:
-            if got:
+            if got is not None:
                 self.inside.set()
                 self.out.wait(10)
 
@@ -84,12 +84,23 @@ def test_a_place_is_given_back_when_the_work_fails():
     with pytest.raises(RuntimeError), slots.place(None, never):
         raise RuntimeError
     with slots.place(None, never) as got:
-        assert got
+        assert got == 0
 
 
 def test_after_one_adapter_has_left_another_comes_at_once():
     slots = Slots(2)
     with ExitStack() as stack:
-        assert stack.enter_context(slots.place("refine", never))
+        stack.enter_context(slots.place("refine", never))
     with slots.place("expand", never) as got:
-        assert got
+        assert got is not None
+
+
+def test_those_inside_have_places_of_their_own_and_one_alone_keeps_the_same():
+    slots = Slots(3)
+    with ExitStack() as stack:
+        assert {stack.enter_context(slots.place(None, never)) for _ in range(3)} == {0, 1, 2}
+    places = []
+    for _ in range(3):
+        with slots.place(None, never) as place:
+            places.append(place)
+    assert len(set(places)) == 1

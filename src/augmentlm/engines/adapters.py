@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
+import secrets
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -50,13 +49,12 @@ def as_gguf(folder: Path) -> Path:
     tensors = _read(tensors_file, config)
     with explained(target.parent, lambda: tensors_file.stat().st_size):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=target.parent, suffix=".part")
-        os.close(handle)
+        partial = target.with_name(f".{name}.{secrets.token_hex(4)}.part")
         try:
-            _write(Path(partial), tensors, float(config["lora_alpha"]))
-            settle(Path(partial), target)
+            _write(partial, tensors, float(config["lora_alpha"]))
+            settle(partial, target)
         finally:
-            Path(partial).unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
     return target
 
 

@@ -33,8 +33,8 @@ class LlamaCppEngine:
     worked on together, others in turn, in the order of asking.
 
     The same request with the same seed streams the same text again on the same machine, as long as it runs alone.
-    Beside other rows and in a batch, which shares what it has read of a prompt, numbers are rounded differently, and
-    that may tip a choice between two nearly equal tokens.
+    Beside other rows and in a batch numbers are rounded differently, which may tip a choice between two nearly equal
+    tokens.
 
     Raises `EngineError` when a file is missing or damaged, or memory runs out.
     """
@@ -122,10 +122,13 @@ class LlamaCppEngine:
 
         try:
             if not given_up():
-                body = self._body(row)
-                with self._slots.place(row.request.adapter, given_up) as admitted:
-                    if admitted:
-                        self._server.complete(body, hear)
+                prompt, opening = self._encode(row.request.messages)
+                body = self._body(row, prompt)
+                with self._slots.place(row.request.adapter, given_up) as slot:
+                    if slot is not None and not row.in_batch:
+                        self._rewind(opening, body["lora"], slot)
+                    if slot is not None:
+                        self._server.complete(body | {"id_slot": slot}, hear)
             if self._closed.is_set() and not ended:
                 raise _unloaded()
             if not ended and not given_up():
@@ -135,12 +138,23 @@ class LlamaCppEngine:
         finally:
             self._workers.discard(threading.current_thread())
 
-    def _body(self, row: _Row) -> dict[str, Any]:
+    def _rewind(self, opening: list[int], lora: list[dict[str, Any]], slot: int) -> None:
+        """Leave nothing in a slot but the opening of a chat, which is the same for all. It takes a single token's time.
+
+        What a slot has read before isn't read again. If more than the opening were left, it would depend on the
+        request before how the numbers of this one are rounded. The token at the end, which can't begin a message,
+        keeps llama.cpp from reading the opening's last token once more.
+        """
+        end = self._chat.stop_ids[0]
+        self._server.complete(
+            {"prompt": [*opening, end], "max_tokens": 0, "lora": lora, "id_slot": slot}, lambda chunk: False
+        )
+
+    def _body(self, row: _Row, prompt: list[int]) -> dict[str, Any]:
         """What llama.cpp is asked. Its own samplers, such as min-p, are left out: settings mean the same everywhere."""
         request, sampling = row.request, row.request.sampling
         if request.adapter is not None and request.adapter not in self._adapters:
             raise EngineError(f"The adapter {request.adapter} is not loaded.", hint="Name it when the engine is made.")
-        prompt = self._encode(request.messages)
         room = WORKING_CONTEXT - len(prompt)
         if room < 1:
             raise InputError(
@@ -159,24 +173,27 @@ class LlamaCppEngine:
             "lora": [
                 {"id": number, "scale": float(name == request.adapter)} for number, name in enumerate(self._adapters)
             ],
-            # A prompt that is read from its middle on gives other numbers in their last places.
-            "cache_prompt": row.in_batch,
             "stream": True,
             "return_progress": True,
             "timings_per_token": True,
         }
 
-    def _encode(self, messages: Sequence[Message]) -> list[int]:
-        """A chat up to where the assistant writes. Special tokens come from the markup alone, never from a message."""
+    def _encode(self, messages: Sequence[Message]) -> tuple[list[int], list[int]]:
+        """A chat up to where the assistant writes, and its opening, up to the words of the last message.
+
+        Special tokens come from the markup alone, never from a message.
+        """
         ids: list[int] = []
+        opening: list[int] = []
         for segment in segments(messages, self._chat):
             if not segment.markup:
+                opening = list(ids)
                 ids += self._server.tokenise(segment.text, special=False)
                 continue
             if segment.text not in self._markup:
                 self._markup[segment.text] = self._server.tokenise(segment.text, special=True)
             ids += self._markup[segment.text]
-        return ids
+        return ids, opening
 
 
 @dataclass(frozen=True)

@@ -23,21 +23,21 @@ class Slots:
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
         self._adapter: str | None = None
-        self._taken = 0
+        self._free = list(range(count))
 
     @contextmanager
-    def place(self, adapter: str | None, given_up: Callable[[], bool]) -> Generator[bool, None, None]:
-        """A place, held until the block ends. False, and no place, when `given_up` comes true before."""
-        got = self._enter(adapter, given_up)
+    def place(self, adapter: str | None, given_up: Callable[[], bool]) -> Generator[int | None, None, None]:
+        """The number of a place, held until the block ends; None when `given_up` comes true before there is one."""
+        place = self._enter(adapter, given_up)
         try:
-            yield got
+            yield place
         finally:
-            if got:
+            if place is not None:
                 with self._changed:
-                    self._taken -= 1
+                    self._free.append(place)
                     self._changed.notify_all()
 
-    def _enter(self, adapter: str | None, given_up: Callable[[], bool]) -> bool:
+    def _enter(self, adapter: str | None, given_up: Callable[[], bool]) -> int | None:
         me = object()
         with self._changed:
             self._queue.append(me)
@@ -45,13 +45,12 @@ class Slots:
                 while not given_up():
                     if self._queue[0] is me and self._has_room(adapter):
                         self._adapter = adapter
-                        self._taken += 1
-                        return True
+                        return self._free.pop()  # the one that was left last: one person at work stays in one place
                     self._changed.wait(POLL_SECONDS)
-                return False
+                return None
             finally:
                 self._queue.remove(me)
                 self._changed.notify_all()
 
     def _has_room(self, adapter: str | None) -> bool:
-        return self._taken == 0 or (self._taken < self.count and self._adapter == adapter)
+        return len(self._free) == self.count or (bool(self._free) and self._adapter == adapter)
