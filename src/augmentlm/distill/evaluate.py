@@ -87,7 +87,7 @@ def evaluate(
         "prompts": {"source": plan.source, "count": len(plan.prompts), "sha256": fingerprint(plan.prompts)},
         "samples": plan.samples,
         **settings(plan.task, plan.max_tokens),
-        "embedder": EMBEDDER if look else None,
+        "embedder": System(EMBEDDER).weights() if look else None,
         "left_out": left_out,
         "systems": systems,
         "judged": judged,
