@@ -1,7 +1,7 @@
 """Train one model of the family from a recipe: LoRA or full, on CUDA (NF4 base) or on a CPU (bf16 base, or fp32
 where the CPU has no bf16 instructions).
 
-The loop is the transformers Trainer, so `accelerate launch -m augmentlm train …` works for several GPUs. Rows are
+The loop is the transformers Trainer, so `accelerate launch -m augmentlm.cli train …` works for several GPUs. Rows are
 packed (see `packing`), the loss is over completions alone, and logits are computed only where there is a label.
 """
 
@@ -217,7 +217,7 @@ def _arguments(recipe: Recipe, out: Path) -> TrainingArguments:
         # The Trainer would fall back to DataParallel, which cuts one row in pieces.
         raise InputError(
             f"There are {arguments.n_gpu} GPUs and one process.",
-            hint="Start with `accelerate launch -m augmentlm train …`, or set CUDA_VISIBLE_DEVICES=0.",
+            hint="Start with `accelerate launch -m augmentlm.cli train …`, or set CUDA_VISIBLE_DEVICES=0.",
         )
     return arguments
 
