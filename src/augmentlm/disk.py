@@ -157,3 +157,8 @@ def _too_full(folder: Path, needed: int, free: int) -> WeightsError:
     return WeightsError(
         f"The disk is full: {needed:,} more bytes are needed in {folder} and {free:,} are free.", hint=_ELSEWHERE
     )
+
+
+def size(count: float) -> str:
+    """Bytes for people: "491 MB", "15.2 GB"."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

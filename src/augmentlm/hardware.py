@@ -78,7 +78,7 @@ def memory() -> tuple[int, int]:
 
 
 def has_bf16() -> bool:
-    """Whether this CPU multiplies bf16 in hardware."""
+    """Whether this CPU multiplies bf16 in hardware, without asking for all that `inspect` does."""
     return bool(_features() & BF16_FEATURES)
 
 

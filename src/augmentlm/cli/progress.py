@@ -7,6 +7,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
+from augmentlm.disk import size
+
+__all__ = ["DownloadProgress", "duration", "size"]
+
 _REDRAW_SECONDS = 0.1
 _QUIET_STEPS = 4  # without a terminal: a line at each quarter
 
@@ -69,8 +73,3 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     minutes = round(whole / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def size(count: int) -> str:
-    """Bytes for people: "491 MB", "15.2 GB"."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -147,20 +146,14 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(formats.read_text(path).split("\n"), 1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            row = None
-        if not isinstance(row, dict):
+        row = rows.json_object(line)
+        if row is None:
             raise InputError(f"Line {number} of {path.name} is not a JSON object.", hint="Write one a line.")
         yield number, row
 
 
 def _key(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(formats.read_text(path))
-    except json.JSONDecodeError:
-        found = None
-    if not isinstance(found, dict) or not found.keys() >= {"left", "right", "items"}:
+    found = rows.json_object(formats.read_text(path))
+    if found is None or not found.keys() >= {"left", "right", "items"}:
         raise InputError(f"{path} is not the key of a sheet.", hint="Give the .key.json written with the sheet.")
     return found

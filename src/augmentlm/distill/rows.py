@@ -38,13 +38,19 @@ def append(path: Path, row: dict[str, Any]) -> None:
         raise InputError(f"{path} can't be written: {error.strerror}.", hint="Choose another folder.") from error
 
 
+def json_object(line: str) -> dict[str, Any] | None:
+    """The JSON object in a line, None when it holds anything else."""
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def _parsed(path: Path, text: str) -> Iterator[dict[str, Any]]:
     # Not `splitlines`: strings in JSON may hold other line ends, such as U+2028.
     for number, line in enumerate(text.split("\n")[:-1], 1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            row = None
-        if not isinstance(row, dict):
+        row = json_object(line)
+        if row is None:
             raise InputError(f"Line {number} of {path} is not a JSON object.", hint="Remove it; it will be made again.")
         yield row

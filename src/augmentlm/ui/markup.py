@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from augmentlm.checks import Finding, facts
+from augmentlm.disk import size
 from augmentlm.errors import AugmentLMError
 from augmentlm.results import Result
 from augmentlm.ui.diff import diff
@@ -149,11 +150,6 @@ def table(rows: Sequence[Result], language: str, *, show_seed: bool) -> str:
 
 
 _GOOD = '<span class="alm-badge good">✓ {}</span>'
-
-
-def size(count: float) -> str:
-    """Bytes for people: "491 MB", "15.2 GB"."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
 def _short(text: str, most: int) -> str:
