@@ -21,7 +21,7 @@ LAYERS = (  # from the ground up
         "errors tasks catalog disk downloads pip_config package_index wheels hub_files listings single_files snapshots "
         "weights hardware machine".split()
     ),
-    {"engines", "checks", "formats"},
+    {"engines", "checks", "formats", "measures"},
     {"augmenter", "results"},
     {"runs", "arena", "distill", "hub"},
     {"ui"},

@@ -6,8 +6,8 @@ import pytest
 
 from augmentlm import catalog
 from augmentlm.cli import main
-from augmentlm.distill import embed
 from augmentlm.engines.scripted import ScriptedEngine
+from augmentlm.measures import embed
 from scripted_cli import ScriptedPool
 
 ROOT = Path(__file__).parents[1]

@@ -45,7 +45,7 @@ def test_the_families_come_from_the_held_out_rows(tiny_data):
 
 @pytest.mark.real
 def test_the_docstring_says_how_good_it_is_on_written_expansions():
-    from augmentlm.distill.embed import embedder
+    from augmentlm.measures.embed import embedder
 
     embed = embedder()
     kinds = Kinds.of(DATA, embed)

@@ -13,8 +13,8 @@ from augmentlm import formats
 from augmentlm.distill import rows
 from augmentlm.distill.judge import Outcome, Verdict, Winner, digest_of, paired, same
 from augmentlm.distill.samples import Sample
-from augmentlm.distill.statistics import rate
 from augmentlm.errors import InputError
+from augmentlm.measures.statistics import rate
 
 Side = Literal["left", "right"]
 FOLDER = "readers"

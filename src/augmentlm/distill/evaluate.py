@@ -15,16 +15,16 @@ from augmentlm.distill import judge as judging
 from augmentlm.distill import rows
 from augmentlm.distill.blind import readers
 from augmentlm.distill.card import REPORT
-from augmentlm.distill.embed import MODEL as EMBEDDER
-from augmentlm.distill.embed import embedder
 from augmentlm.distill.judge import JUDGE_VERSION, Outcome
-from augmentlm.distill.kinds import Embed, Kinds
+from augmentlm.distill.kinds import Kinds
 from augmentlm.distill.prompts import Prompt, fingerprint
 from augmentlm.distill.samples import Sample, System, Told, sample, settings
 from augmentlm.distill.scores import Scored, outcomes, score
-from augmentlm.distill.statistics import rate
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import InputError, MissingExtraError, StoppedError
+from augmentlm.measures.embed import MODEL as EMBEDDER
+from augmentlm.measures.embed import Embed, embedder
+from augmentlm.measures.statistics import rate
 from augmentlm.tasks import Task
 from augmentlm.weights import Progress
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from augmentlm.augmenter import Augmenter
 from augmentlm.distill import rows
 from augmentlm.distill.samples import Sample
-from augmentlm.distill.statistics import wilson
+from augmentlm.measures.statistics import wilson
 from augmentlm.tasks import Pair, Task, clean, format_pairs
 
 JUDGE_VERSION = "1"

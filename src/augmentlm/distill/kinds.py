@@ -8,16 +8,15 @@ together: a text that keeps the seed's subject and asks for something else about
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augmentlm.distill.sets import family_of, read_rows
+from augmentlm.measures.embed import Embed
 
 if TYPE_CHECKING:
     import numpy as np
-
-Embed = Callable[[Sequence[str]], "np.ndarray"]
 
 TOLERANCE = 0.05
 """How much nearer (cosine) a family of another category may be: categories touch, and a good text may lie between."""

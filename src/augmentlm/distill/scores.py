@@ -9,10 +9,11 @@ from typing import Any
 from augmentlm.checks import facts
 from augmentlm.checks.novelty import NEAR_COPY, rouge_l
 from augmentlm.distill.answered import answered
-from augmentlm.distill.kinds import Embed, Kinds
-from augmentlm.distill.measures import distinct, distinct_n, lengths, self_bleu, spread
+from augmentlm.distill.kinds import Kinds
 from augmentlm.distill.samples import Sample
-from augmentlm.distill.statistics import rate
+from augmentlm.measures.diversity import distinct, distinct_n, lengths, self_bleu, spread
+from augmentlm.measures.embed import Embed
+from augmentlm.measures.statistics import rate
 from augmentlm.tasks import TaskInput
 
 BROKEN = frozenset({"form", "cut_off", "loop", "prompt_leak"})

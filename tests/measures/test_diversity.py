@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from augmentlm.distill.measures import distinct, distinct_n, length, lengths, self_bleu, spread
+from augmentlm.measures.diversity import distinct, distinct_n, length, lengths, self_bleu, spread
 
 CAT = "the cat sat on the mat"
 DOG = "a dog ran over my lawn"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,9 @@ from augmentlm.weights import Progress, fetch
 
 if TYPE_CHECKING:
     import numpy as np
+
+Embed = Callable[[Sequence[str]], "np.ndarray"]
+"""From texts to an array of float32, one normalised row a text."""
 
 MODEL = "all-minilm-l6-v2"
 MAX_TOKENS = 256

@@ -3,9 +3,9 @@ import importlib.util
 import numpy as np
 import pytest
 
-from augmentlm.distill import embed
-from augmentlm.distill.embed import MAX_TOKENS, SIZE, Embedder
 from augmentlm.errors import MissingExtraError
+from augmentlm.measures import embed
+from augmentlm.measures.embed import MAX_TOKENS, SIZE, Embedder
 
 TEXTS = ["a", "the cat sat on the mat", "the dog", "a cat and a dog " * 100, "the mat the cat sat on"]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from augmentlm.distill.statistics import rate, wilson
+from augmentlm.measures.statistics import rate, wilson
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What a set of texts is like: embeddings, diversity and length, and shares with their intervals."""
