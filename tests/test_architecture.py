@@ -24,6 +24,7 @@ LAYERS = (  # from the ground up
     {"engines", "checks", "formats", "measures"},
     {"augmenter", "results"},
     {"runs", "arena", "distill", "hub"},
+    {"reports"},
     {"ui"},
     {"cli"},
 )

@@ -160,10 +160,10 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
         "Sample from models on prompts they were not trained on, measure and judge what they write. "
         "Rows are kept: the same command again makes only what is missing."
     )
-    parser.add_argument("task", choices=("refine", "expand", "pair"))
+    parser.add_argument("task", nargs="?", choices=("refine", "expand", "pair"))
     parser.add_argument(
         "systems",
-        nargs="+",
+        nargs="*",
         metavar="SYSTEM",
         help="a name from `augmentlm models`, or NAME@URL for an OpenAI-compatible server; the first is held against "
         "each of the others",
@@ -182,3 +182,7 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     verdicts.add_argument("--key", type=Path, help="the key of that sheet")
     verdicts.add_argument("--reader", metavar="NAME", help="who read it")
     parser.add_argument("--card", action="store_true", help="put the numbers into the first system's model card")
+    report = parser.add_argument_group("report", "of every task in --out; without TASK and SYSTEM, of what is there")
+    report.add_argument("--report", type=Path, metavar="FILE.html", help="a page with pictures, and a folder of CSV")
+    report.add_argument("--results", type=Path, metavar="FILE.md", help="the same as Markdown with pictures beside it")
+    report.add_argument("--baseline", metavar="MODEL", help="writes by Self-Instruct; default: the first system's base")

@@ -7,11 +7,15 @@ import importlib.util
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from augmentlm import catalog
 from augmentlm.cli.progress import DownloadProgress, duration
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from augmentlm.distill.samples import System
 
 _QUIET_SECONDS = 10.0
 """Between two lines about the same system: a row a line would be thousands."""
@@ -54,6 +58,9 @@ def evaluate(options: argparse.Namespace, pool: EnginePool | None) -> int:
     from augmentlm.distill.samples import System
 
     _check(options)
+    if not options.task:
+        _write_reports(options)
+        return 0
     found = (
         prompts.file_prompts(options.task, options.prompts)
         if options.prompts
@@ -72,7 +79,13 @@ def evaluate(options: argparse.Namespace, pool: EnginePool | None) -> int:
     if options.verdicts:
         blind.import_verdicts(options.verdicts, options.key, options.reader, options.out / options.task)
     with DownloadProgress(sys.stderr) as progress:
-        report = evaluate(plan, options.out, pool=pool, progress=progress, told=_Told())
+        told = _Told()
+        report = evaluate(plan, options.out, pool=pool, progress=progress, told=told)
+        if options.report or options.results:
+            from augmentlm.reports.comparison import compare
+
+            baseline = _baseline(options)
+            compare(plan, report, options.out, baseline=baseline, pool=pool, progress=progress, told=told)
     if options.blind:
         left, right = list(first_samples(collect(plan, options.out)).items())[:2]
         blind.export_blind(options.blind, left, right)
@@ -80,10 +93,43 @@ def evaluate(options: argparse.Namespace, pool: EnginePool | None) -> int:
     if options.card:
         write_card(catalog.cards_folder() / plan.systems[0].model / "README.md", report)
     print(table(report))
+    _write_reports(options)
     return 0
 
 
+def _baseline(options: argparse.Namespace) -> System:
+    """Who writes by Self-Instruct: the model named, or the base of the first system."""
+    from augmentlm.distill.samples import System
+
+    if options.baseline:
+        return System.named(options.baseline)
+    first = System.named(options.systems[0])
+    base = None if first.endpoint else catalog.model(first.model).base
+    return System(base) if base else first
+
+
+def _write_reports(options: argparse.Namespace) -> None:
+    if not options.report and not options.results:
+        return
+    from augmentlm.reports.comparison import records
+    from augmentlm.reports.comparison_page import write_report, write_results
+
+    found = records(options.out)
+    if not found:
+        raise InputError(f"{options.out} holds nothing to report.", hint="Name a task and the systems to evaluate.")
+    if options.report:
+        write_report(options.report, found)
+        _say(f"The report is {options.report}.")
+    if options.results:
+        write_results(options.results, found)
+        _say(f"The results are {options.results}.")
+
+
 def _check(options: argparse.Namespace) -> None:
+    if not options.task and not options.report and not options.results:
+        raise InputError("There is nothing to evaluate.", hint="Name a task and one or more systems.")
+    if options.task and not options.systems:
+        raise InputError("There is no system to evaluate.", hint="`augmentlm models` lists them.")
     if options.samples < 1 or (options.limit is not None and options.limit < 1):
         raise InputError("--samples and --limit are 1 or more.")
     if options.blind and len(options.systems) < 2:

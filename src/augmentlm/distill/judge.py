@@ -98,13 +98,13 @@ def compare(
     that stand there for the same texts are not asked for again.
     """
     pairs = paired(left, right)
-    known = _judged(path)
+    known = judged(path)
     asked = {
         digest: (first.prompt.id, (_question(first, second), _question(second, first)))
         for first, second in pairs
         if not same(first, second) and (digest := digest_of(first, second)) not in known
     }
-    known |= _ask(judge, asked, path, stop)
+    known |= ask(judge, asked, path, stop)
     return [
         Verdict(first.prompt.id, "tie") if same(first, second) else verdict(first.prompt.id, known[digest])
         for first, second in pairs
@@ -127,13 +127,13 @@ def answering(
 ) -> list[tuple[str, bool]]:
     """(prompt id, does the response answer its instruction?) for each sample that is a pair; unreadable left out."""
     pairs = [(sample, sample.parsed.value, digest_of(sample)) for sample in samples]
-    known = _judged(path)
+    known = judged(path)
     asked = {
         digest: (sample.prompt.id, (_answer_question(pair),))
         for sample, pair, digest in pairs
         if isinstance(pair, Pair) and digest not in known
     }
-    known |= _ask(judge, asked, path, stop)
+    known |= ask(judge, asked, path, stop)
     found = [(sample.prompt.id, read_yes_no(known[digest][0])) for sample, _, digest in pairs if digest in known]
     return [(prompt, answers) for prompt, answers in found if answers is not None]
 
@@ -170,12 +170,12 @@ def paired(left: Sequence[Sample], right: Sequence[Sample]) -> list[tuple[Sample
     return [(each, others[key]) for each in left if (key := (each.prompt.id, each.number)) in others]
 
 
-def _judged(path: Path) -> dict[str, list[str]]:
+def judged(path: Path) -> dict[str, list[str]]:
     """The replies that stand in a file, by the digest of the texts."""
     return {row["texts"]: row["replies"] for row in rows.read(path) if row["judge_version"] == JUDGE_VERSION}
 
 
-def _ask(
+def ask(
     judge: Augmenter, asked: dict[str, tuple[str, tuple[str, ...]]], path: Path, stop: threading.Event
 ) -> dict[str, list[str]]:
     """Ask each digest's (prompt id, questions), keep the replies in the file, and return them by digest."""
@@ -200,13 +200,13 @@ def _ask(
 def _question(a: Sample, b: Sample) -> str:
     value = a.prompt.value
     given = value if isinstance(value, str) else format_pairs(value)
-    blocks = (_block("Given", given), _block("A", clean(a.text)), _block("B", clean(b.text)))
+    blocks = (block("Given", given), block("A", clean(a.text)), block("B", clean(b.text)))
     return "\n\n".join((_WHAT_IS_BETTER[a.task], *blocks, _WHICH))
 
 
 def _answer_question(pair: Pair) -> str:
-    return "\n\n".join((_ANSWERS, _block("Instruction", pair.instruction), _block("Response", pair.response)))
+    return "\n\n".join((_ANSWERS, block("Instruction", pair.instruction), block("Response", pair.response)))
 
 
-def _block(label: str, text: str) -> str:
+def block(label: str, text: str) -> str:
     return f"[{label}]\n{text or '(nothing)'}\n[end of {label}]"

@@ -1,0 +1,132 @@
+"""Instructions by Self-Instruct (Wang et al. 2023, arXiv 2212.10560), the baseline that the paper compares with.
+
+For each prompt of an evaluation the base gets eight instructions drawn from all of them and is asked for a ninth, in
+the published wording; for pairs it then answers its own instruction. That makes as many texts as a task model makes,
+from the same seeds, by the same base and with the same sampling. Two things differ from the published procedure: all
+eight are seeds, where it takes six and two of its own making; and nothing is filtered, here as with the others.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from augmentlm import catalog
+from augmentlm.augmenter import Augmenter
+from augmentlm.checks.language import language
+from augmentlm.distill import rows
+from augmentlm.distill.prompts import Prompt
+from augmentlm.distill.samples import System, Told
+from augmentlm.engines.pool import EnginePool
+from augmentlm.errors import StoppedError
+from augmentlm.tasks import Pair, Task, clean
+from augmentlm.weights import Progress
+
+NAME = "Self-Instruct"
+SHOWN = 8
+"""Instructions in the prompt (section 2.2 of the paper)."""
+
+_LABEL = re.compile(r"^\s*(?:task\s*\d+\s*[:.]|\d+\s*[.)])\s*", re.IGNORECASE)
+_NEXT = re.compile(r"\n\s*(?:task\s*\d+\s*[:.]|\d+\s*[.)])", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of one prompt: an instruction, None when the base wrote nothing, and for pairs its response."""
+
+    id: str
+    instruction: str | None
+    response: str | None = None
+
+
+def bootstrap(
+    task: Task,
+    base: System,
+    prompts: Sequence[Prompt],
+    folder: Path,
+    *,
+    pool: EnginePool | None = None,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+    told: Told | None = None,
+) -> list[Made]:
+    """One text a prompt, in their order, kept in `folder/self-instruct--<base>.jsonl`; only missing ones are made.
+
+    Raises `StoppedError` when `stop` is set, and what the engine raises.
+    """
+    stop = stop or threading.Event()
+    path = folder / f"self-instruct--{base.file_name}.jsonl"
+    model = base.load("respond", pool, progress)
+    seeds = [text for prompt in prompts for text in instructions(prompt)]
+    asked = {prompt.id: _question(prompt, seeds) for prompt in prompts}
+    sampling = {name: value for name, value in asdict(catalog.default_sampling(task)).items() if name != "seed"}
+    written = _answers(model, asked, path, {**sampling}, base, stop, told)
+    found = {prompt.id: read(written[prompt.id]) for prompt in prompts}
+    replies: dict[str, str] = {}
+    if task == "pair":
+        tasks = {name: text for name, text in found.items() if text}
+        replies = _answers(
+            model, tasks, path.with_name(f"{path.stem}--responses.jsonl"), {**sampling}, base, stop, told
+        )
+    return [Made(prompt.id, found[prompt.id], clean(replies.get(prompt.id, "")) or None) for prompt in prompts]
+
+
+def instructions(prompt: Prompt) -> list[str]:
+    """The instructions in a prompt: itself, or those of its pairs."""
+    return [prompt.value] if isinstance(prompt.value, str) else [pair.instruction for pair in prompt.value]
+
+
+def read(text: str) -> str | None:
+    """The first instruction of a reply: without its number, up to the next one."""
+    return _NEXT.split(_LABEL.sub("", clean(text)), maxsplit=1)[0].strip() or None
+
+
+def as_pair(made: Made) -> Pair | None:
+    return Pair(made.instruction, made.response) if made.instruction and made.response else None
+
+
+def _question(prompt: Prompt, seeds: Sequence[str]) -> str:
+    """Seeds in the prompt's language, the same ones every time."""
+    own = language(instructions(prompt)[0])
+    alike = [text for text in seeds if language(text) == own]
+    shown = Random(prompt.id).sample(alike, min(SHOWN, len(alike)))
+    lines = [f"Task {number}: {' '.join(text.split())}" for number, text in enumerate(shown, 1)]
+    return "\n".join(("Come up with a series of tasks:", "", *lines, f"Task {len(lines) + 1}:"))
+
+
+def _answers(
+    model: Augmenter,
+    asked: dict[str, str],
+    path: Path,
+    sampling: dict[str, Any],
+    base: System,
+    stop: threading.Event,
+    told: Told | None,
+) -> dict[str, str]:
+    """The replies by id. Rows of other questions, settings or weights don't count."""
+    made = {"sampling": sampling, "weights": base.weights()}
+    kept = {
+        row["id"]: row["text"]
+        for row in rows.read(path)
+        if row["question"] == asked.get(row["id"]) and all(row[name] == value for name, value in made.items())
+    }
+    missing = [name for name in asked if name not in kept]
+    batch = model.batch([asked[name] for name in missing], stop=stop, **sampling)
+    with closing(batch):  # type: ignore[type-var]
+        for result in batch:
+            if result.finish == "cancelled":
+                continue
+            name = missing[result.index]
+            kept[name] = result.text
+            rows.append(path, {"id": name, "question": asked[name], "text": result.text, "seed": result.seed, **made})
+            if told:
+                told(NAME, len(kept), len(asked))
+    if stop.is_set():
+        raise StoppedError("Stopped. What was made so far is kept: run the same again to go on.")
+    return {name: kept.get(name, "") for name in asked}
