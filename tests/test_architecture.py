@@ -85,7 +85,10 @@ def test_no_two_modules_need_each_other_to_load() -> None:
         "augmentlm.cli.distill",
         "augmentlm.cli.generate",
         "augmentlm.cli.models",
+        "augmentlm.cli.publish",
         "augmentlm.distill.evaluate",
+        "augmentlm.hub.cards",
+        "augmentlm.hub.release",
     ],
 )
 def test_starting_pulls_in_nothing_heavy(module: str) -> None:

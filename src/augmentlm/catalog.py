@@ -86,6 +86,14 @@ class Adapter:
 
 
 @dataclass(frozen=True)
+class Project:
+    """Who publishes what is made here on the hub, and the name of the data set there."""
+
+    owner: str
+    dataset: str
+
+
+@dataclass(frozen=True)
 class Model:
     """Something a person can choose. A task model on a base shares the base's artifact, shape and chat."""
 
@@ -104,6 +112,10 @@ class Model:
     adapter: Adapter | None = None
     parts: tuple[Artifact, ...] = field(default=())
     """Further artifacts the model needs, such as a tokenizer."""
+    parent: str | None = None
+    """The hub id of the model that these weights were made from: fine-tuned, adapted or quantized."""
+    datasets: tuple[str, ...] = ()
+    """The hub ids of what it was trained on, as far as that is known."""
 
     @property
     def download_bytes(self) -> int:
@@ -144,6 +156,11 @@ def default_sampling(task: Task) -> Sampling:
     return _catalog()[1][task]
 
 
+def project() -> Project:
+    """Where this project is on the hub."""
+    return Project(**_values()["project"])
+
+
 def cards_folder() -> Path:
     """`model_cards/`: beside `src/` in a checkout, inside the package when installed from a wheel."""
     packaged = Path(str(resources.files("augmentlm"))) / "model_cards"
@@ -151,9 +168,13 @@ def cards_folder() -> Path:
 
 
 @cache
+def _values() -> dict[str, Any]:
+    return tomllib.loads(resources.files("augmentlm").joinpath("catalog.toml").read_text(encoding="utf-8"))
+
+
+@cache
 def _catalog() -> tuple[dict[str, Model], dict[Task, Sampling]]:
-    text = resources.files("augmentlm").joinpath("catalog.toml").read_text(encoding="utf-8")
-    return read_catalog(tomllib.loads(text))
+    return read_catalog(_values())
 
 
 def read_catalog(values: dict[str, Any]) -> tuple[dict[str, Model], dict[Task, Sampling]]:
@@ -181,6 +202,8 @@ def read_catalog(values: dict[str, Any]) -> tuple[dict[str, Model], dict[Task, S
             base=entry.get("base"),
             adapter=Adapter(**entry["adapter"]) if "adapter" in entry else None,
             parts=tuple(artifacts[part] for part in source.get("parts", ())),
+            parent=source.get("parent"),
+            datasets=tuple(entry.get("datasets", ())),
         )
     return found, {task: Sampling(**entry) for task, entry in values["sampling"].items()}
 

@@ -45,3 +45,7 @@ class StoppedError(AugmentLMError):
 
     def __init__(self, message: str = "Stopped.") -> None:
         super().__init__(message)
+
+
+class PublishError(AugmentLMError):
+    """Something can't go up to the hub: it may not be published, or the hub refuses or can't be reached."""

@@ -22,6 +22,10 @@ BF16_FEATURES = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Those that multiply bf16 in hardware. Without one of them bf16 is several times slower than fp32."""
 
 
+ZEROGPU_BYTES = 70_000_000_000
+"""Of the card's memory, what a Space on ZeroGPU gets."""
+
+
 @dataclass(frozen=True)
 class Gpu:
     name: str
@@ -94,7 +98,14 @@ def read_gpus(listing: str) -> tuple[Gpu, ...]:
     return tuple(found)
 
 
+def on_zerogpu() -> bool:
+    """Whether this is a Hugging Face Space on ZeroGPU: a shared card that is there only inside of some calls."""
+    return os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+
 def _gpus() -> tuple[Gpu, ...]:
+    if on_zerogpu():  # no driver can be asked before a call has the card
+        return (Gpu("ZeroGPU", ZEROGPU_BYTES, ZEROGPU_BYTES, 9.0),)
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1"):
         return ()

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from augmentlm import __version__
-from augmentlm.errors import AugmentLMError, EngineError, StoppedError, WeightsError
+from augmentlm.cli import publish
+from augmentlm.errors import AugmentLMError, EngineError, PublishError, StoppedError, WeightsError
 
 if TYPE_CHECKING:
     from augmentlm.engines.pool import EnginePool
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, *, pool: EnginePool | None = No
         # The reader (`| head -1`) has what it wanted. Python would complain when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except (WeightsError, EngineError) as error:
+    except (WeightsError, EngineError, PublishError) as error:
         return _say(str(error), NOTHING_USABLE)
     except AugmentLMError as error:
         return _say(str(error), WRONG_USE)
@@ -52,6 +53,8 @@ def _run(options: argparse.Namespace, pool: EnginePool | None) -> int:
             from augmentlm.cli import app
 
             return app.run(options)
+        case "publish":
+            return publish.run(options)
         case "train":
             from augmentlm.cli import distill
 
@@ -108,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_models(verbs.add_parser("models", help="what there is, what fits this machine, downloads, cards"))
 
+    publish.add_parser(verbs)
+
     _add_train(verbs.add_parser("train", help="train a task model from a recipe"))
     _add_evaluate(verbs.add_parser("evaluate", help="measure models side by side on prompts never trained on"))
 
@@ -138,13 +143,20 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     parser.description = "List the models, or work on one."
     actions = parser.add_subparsers(dest="action", metavar="ACTION", title="actions (default: list)")
     actions.add_parser("list", help="every model with size, licence and how it fits this machine")
+    made = {}
     for action, summary in (
         ("pull", "download a model's weights"),
         ("card", "show a model's card"),
         ("verify", "check downloaded weights against their digest"),
         ("remove", "delete downloaded weights"),
     ):
-        actions.add_parser(action, help=summary).add_argument("name", help="a name from `augmentlm models`")
+        made[action] = actions.add_parser(action, help=summary)
+        more = ", or OWNER/NAME[@REVISION] on the hub" if action == "pull" else ""
+        made[action].add_argument("name", help=f"a name from `augmentlm models`{more}")
+    made["card"].add_argument("--write", action="store_true", help="put metadata and numbers into it anew (a checkout)")
+    made["card"].add_argument(
+        "--check", action="store_true", help="say what is stale in it; exit code 1 if anything is"
+    )
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:

@@ -91,7 +91,12 @@ def evaluate(options: argparse.Namespace, pool: EnginePool | None) -> int:
         blind.export_blind(options.blind, left, right)
         _say(f"The sheet is {options.blind}; keep {blind.key_of(options.blind).name} from the reader.")
     if options.card:
-        write_card(catalog.cards_folder() / plan.systems[0].model / "README.md", report)
+        from augmentlm.hub import cards
+
+        measured = catalog.model(plan.systems[0].model)
+        write_card(cards.path(measured), report)
+        if cards.generated(measured):  # the metadata holds the same numbers
+            cards.write(measured)
     print(table(report))
     _write_reports(options)
     return 0

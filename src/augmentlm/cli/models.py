@@ -8,7 +8,7 @@ import sys
 from augmentlm import catalog
 from augmentlm.catalog import Model
 from augmentlm.cli.progress import DownloadProgress, size
-from augmentlm.errors import AugmentLMError
+from augmentlm.errors import AugmentLMError, InputError
 from augmentlm.machine import Machine, inspect, plan
 from augmentlm.weights import fetch_model, is_cached, remove, verify
 
@@ -16,9 +16,9 @@ from augmentlm.weights import fetch_model, is_cached, remove, verify
 def run(options: argparse.Namespace) -> int:
     match options.action:
         case "pull":
-            return _pull(catalog.model(options.name))
+            return _pull_from_hub(options.name) if "/" in options.name else _pull(catalog.model(options.name))
         case "card":
-            return _card(catalog.model(options.name))
+            return _cards(options) if options.write or options.check else _card(catalog.model(options.name))
         case "verify":
             return _verify(catalog.model(options.name))
         case "remove":
@@ -58,10 +58,42 @@ def _fit(model: Model, machine: Machine) -> str:
 
 
 def _pull(model: Model) -> int:
+    """What it is and how it fits stands there before the first byte."""
+    if not is_cached(model.artifact):
+        fit = _fit(model, inspect())
+        print(f"augmentlm: {model.name}, {size(model.download_bytes)}: {fit.rstrip('.')}.", file=sys.stderr)
     with DownloadProgress(sys.stderr) as progress:
         path = fetch_model(model, progress=progress)
     print(path)
     return 0
+
+
+def _pull_from_hub(name: str) -> int:
+    """Any model or adapter on the hub, such as one that was published with `augmentlm publish`."""
+    from augmentlm.hub.pull import pull
+
+    repo, _, revision = name.partition("@")
+    with DownloadProgress(sys.stderr) as progress:
+        print(pull(repo, revision or None, progress=progress))
+    return 0
+
+
+def _cards(options: argparse.Namespace) -> int:
+    """Write cards anew or check them: that of one model, or `all`."""
+    from augmentlm.hub import cards
+
+    every = [model for model in catalog.models().values() if cards.generated(model)]
+    chosen = every if options.name == "all" else [catalog.model(options.name)]
+    right = True
+    for model in chosen:
+        if model not in every:
+            raise InputError(f"The card of {model.name} is written by hand.", hint="Edit it.")
+        if options.write:
+            print(f"{cards.path(model)}: {'written' if cards.write(model) else 'nothing has changed'}")
+        for sentence in cards.what_is_stale(model):
+            right = False
+            print(f"augmentlm: {sentence}", file=sys.stderr)
+    return 0 if right else 1
 
 
 def _card(model: Model) -> int:

@@ -15,7 +15,7 @@ from augmentlm.errors import AugmentLMError, InputError
 REPORT = "eval.json"
 BEGIN, END = "<!-- eval -->", "<!-- end eval -->"
 
-_RATES = {
+RATES = {
     "valid": "whole and in the right form",
     "no_preamble": "no preamble",
     "not_answered": "asks instead of answering",
@@ -89,7 +89,7 @@ def _how(report: dict[str, Any]) -> str:
 
 def _cells(report: dict[str, Any], names: list[str]) -> Iterator[list[str]]:
     systems = [report["systems"][name] for name in names]
-    for key, label in _RATES.items():
+    for key, label in RATES.items():
         rates = [system["rates"].get(key) for system in systems]
         if any(rates):
             yield [label, *(_percent(rate) for rate in rates)]

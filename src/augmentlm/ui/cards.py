@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from markdown_it.renderer import RendererHTML
     from markdown_it.token import Token
     from markdown_it.utils import OptionsDict
+
+_MARK = re.compile(r"^<!-- [\w ]+ -->$\n?", re.MULTILINE)
+"""Between two of them stands what a program puts into the card."""
 
 _LICENCES = {"apache-2.0": "Apache 2.0", "mit": "MIT"}
 
@@ -60,6 +64,7 @@ def about(model: Model) -> str:
     text = model.card.read_text(encoding="utf-8")
     if text.startswith("---\n"):  # metadata for the hub
         text = text.split("\n---\n", 1)[-1]
+    text = _MARK.sub("", text)
     return f'<div class="alm-about">{_markdown().render(text)}</div>'
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -109,7 +110,8 @@ def follow(work: Callable[[Progress], Iterator[T]], stop: threading.Event) -> It
         except BaseException as error:  # handed over to the reader, who raises it
             made.put(_End(error))
 
-    threading.Thread(target=run, name="augmentlm-run", daemon=True).start()
+    # With the caller's context, in which ZeroGPU looks for whose request it is.
+    threading.Thread(target=copy_context().run, args=(run,), name="augmentlm-run", daemon=True).start()
     stopped_at: float | None = None
     try:
         while True:

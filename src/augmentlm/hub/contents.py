@@ -1,0 +1,84 @@
+"""What may not go up: secrets, paths of somebody's machine, files that can run code, and files that are too large."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from augmentlm.disk import size
+
+Content = bytes | Path
+"""What a file holds, or where it lies."""
+
+LIMITS = {"model": 20_000_000_000, "dataset": 20_000_000_000, "space": 1_000_000_000}
+"""Bytes of one file. The hub recommends less than 20 GB, and a free Space holds 1 GB in all."""
+
+_PICKLES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
+_PICKLE_STARTS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
+_TORCH_ARCHIVE = b"PK\x03\x04"  # torch.save writes a zip with a pickle in it
+
+_SECRETS = re.compile(
+    rb"hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{36,}|AKIA[0-9A-Z]{16}"
+    rb"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+_PLACES = re.compile(
+    rb"(?<![\w./~-])(?:/(?:home|Users)/[\w.-]+/|/(?:root|work|mnt|tmp|var/folders)/[\w.-]+|[A-Za-z]:\\+Users\\+)"
+)
+"""Absolute paths into somebody's folders. A relative path, or one in a URL, is none."""
+
+_BLOCK = 1 << 20
+_OVERLAP = 200
+
+
+def refusals(files: Mapping[str, Content], kind: str) -> list[str]:
+    """A sentence for each reason why these files may not be published; empty when they may.
+
+    `files` maps paths in the repository to their content, `kind` is model, dataset or space.
+    """
+    found: list[str] = []
+    for path, content in files.items():
+        count = length(content)
+        if count > LIMITS[kind]:
+            found.append(f"{path} has {size(count)}; a {kind} takes files up to {size(LIMITS[kind])}.")
+            continue
+        if path.startswith("/") or ".." in Path(path).parts:
+            found.append(f"{path} is no path inside a repository.")
+        if Path(path).suffix.lower() in _PICKLES:
+            found.append(f"{path} is named like a pickle, which can run code when it is opened.")
+        found += [f"{path} {why}" for why in sorted(set(_inside(path, content)))]
+    return found
+
+
+def length(content: Content) -> int:
+    """Bytes of a file."""
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
+def read(content: Content) -> bytes:
+    """All of a small file."""
+    return content if isinstance(content, bytes) else content.read_bytes()
+
+
+def _inside(path: str, content: Content) -> Iterator[str]:
+    before = b""
+    for number, block in enumerate(_blocks(content)):
+        if number == 0 and block.startswith(_PICKLE_STARTS):
+            yield "is a pickle, which can run code when it is opened."
+        if number == 0 and block.startswith(_TORCH_ARCHIVE) and b"data.pkl" in block:
+            yield "is a torch archive, which can run code when it is opened."
+        text = before + block  # a secret may lie across two blocks
+        if _SECRETS.search(text):
+            yield "holds what looks like a token or a key."
+        if not path.endswith(".py") and (place := _PLACES.search(text)):
+            yield f"names a place of somebody's machine: {place.group().decode(errors='replace')}."
+        before = block[-_OVERLAP:]
+
+
+def _blocks(content: Content) -> Iterable[bytes]:
+    if isinstance(content, bytes):
+        yield from (content[start : start + _BLOCK] for start in range(0, len(content), _BLOCK))
+        return
+    with content.open("rb") as file:
+        while block := file.read(_BLOCK):
+            yield block

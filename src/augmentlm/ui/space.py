@@ -1,0 +1,28 @@
+"""The app on a Hugging Face Space: for strangers, with limits, on the hardware that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from augmentlm.engines.limits import LimitedPool, Limits
+from augmentlm.engines.pool import EnginePool
+
+if TYPE_CHECKING:
+    from augmentlm.ui.build import Tab
+
+VISITORS = Limits()
+
+
+def serve(tabs: Sequence[Tab] | None = None, *, pool: EnginePool | None = None, wait: bool = True) -> None:
+    """Serve these tabs, or all, to visitors: no other servers, no downloads, nothing kept, requests within limits.
+
+    Address and port are the platform's (`GRADIO_SERVER_NAME`, `GRADIO_SERVER_PORT`).
+    """
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported
+    from augmentlm.ui.build import TABS, build_app
+    from augmentlm.ui.launch import page_settings
+
+    app = build_app(tabs or TABS, pool=pool or LimitedPool(VISITORS), local=False)
+    app.launch(**{**page_settings(), "prevent_thread_lock": not wait})

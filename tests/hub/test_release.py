@@ -1,0 +1,142 @@
+"""Publishing with the real client: one commit, a tag, nothing public before it is whole, nothing sent twice."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from huggingface_hub import HfApi, ModelCard
+
+from augmentlm.errors import PublishError
+from augmentlm.hub import metadata
+from augmentlm.hub.release import Release, publish
+
+CARD = metadata.write(
+    {
+        "license": "apache-2.0",
+        "language": ["en", "zh"],
+        "base_model": "Qwen/Qwen2.5-Coder-0.5B-Instruct",
+        "base_model_relation": "adapter",
+        "library_name": "peft",
+        "pipeline_tag": "text-generation",
+        "datasets": ["augmentlm/augmentlm-data"],
+        "tags": ["lora"],
+    },
+    "# A model\n\nTrained on [data](https://huggingface.co/datasets/augmentlm/augmentlm-data), src/augmentlm/other.\n",
+)
+FILES = {"README.md": CARD.encode(), "adapter_model.safetensors": bytes(range(256)) * 400, "sub/loss.csv": b"step\n"}
+REPO = "ada/augmentlm-x"
+
+
+def release(files=FILES, version="v1.0", **values):
+    return Release("model", "augmentlm-x", files, version, **values)
+
+
+def test_one_commit_with_everything_and_a_tag(hub):
+    done = publish(release())
+    repo = hub.repo(REPO)
+    assert len(repo.commits) == 2 and repo.head.title == "augmentlm-x v1.0"
+    assert {path for path in repo.head.files if path[0] != "."} == set(FILES)
+    assert repo.head.files["adapter_model.safetensors"] == FILES["adapter_model.safetensors"]
+    assert repo.tags == {"v1.0": done.commit} and repo.head.oid == done.commit
+    assert (done.repo, done.url, done.is_new) == (REPO, f"{hub.url}/{REPO}", True)
+    assert not repo.private
+
+
+def test_the_same_again_makes_no_commit(hub):
+    first = publish(release())
+    hub.asked.clear()
+    second = publish(release())
+    assert (second.commit, second.is_new) == (first.commit, False)
+    assert not any(asked.startswith(("POST", "PUT")) for asked in hub.asked)
+
+
+def test_metadata_read_back_equals_what_was_written(hub):
+    publish(release())
+    read = ModelCard.load(REPO, token="hf_double").data.to_dict()
+    written = metadata.read(CARD)
+    assert read == {**written, "datasets": ["ada/augmentlm-data"]}
+    assert HfApi(hub.url, "hf_double").model_info(REPO, revision="v1.0").card_data.to_dict() == read
+
+
+def test_links_lead_to_the_owner_it_is_published_for(hub):
+    publish(release())
+    card = hub.repo(REPO).head.files["README.md"].decode()
+    assert "datasets/ada/augmentlm-data)" in card and "src/augmentlm/other" in card
+
+
+def test_what_is_no_longer_part_of_it_is_deleted_in_the_same_commit(hub):
+    publish(release())
+    fewer = {path: content for path, content in FILES.items() if path != "sub/loss.csv"}
+    publish(release(fewer, "v1.1"))
+    repo = hub.repo(REPO)
+    assert len(repo.commits) == 3 and set(repo.head.files) == {".gitattributes", *fewer}
+    assert set(repo.tags) == {"v1.0", "v1.1"}
+
+
+def test_a_version_is_never_moved(hub):
+    publish(release())
+    before = hub.repo(REPO).head
+    with pytest.raises(PublishError, match=r"has a version v1\.0 already, with other files.*--tag"):
+        publish(release({**FILES, "new.txt": b"x"}))
+    assert hub.repo(REPO).head == before
+
+
+def test_a_private_repository_stays_private(hub):
+    publish(release(), private=True)
+    assert hub.repo(REPO).private
+    publish(release({**FILES, "new.txt": b"x"}, "v1.1"))
+    assert hub.repo(REPO).private
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"pytorch_model.bin": b"x"}, "pytorch_model.bin is named like a pickle"),
+        ({"weights.safetensors": b"\x80\x04\x95abc"}, "weights.safetensors is a pickle"),
+        ({"a.safetensors": b"PK\x03\x04 archive/data.pkl"}, "a.safetensors is a torch archive"),
+        ({"notes.md": b"token hf_" + b"a" * 34}, "notes.md holds what looks like a token"),
+        ({"late.txt": b"." * ((1 << 20) - 9) + b" hf_" + b"a" * 34}, "late.txt holds what looks like a token"),
+        ({"c.json": b'{"base": "/home/ada/models/base"}'}, "c.json names a place of somebody's machine: /home/ada/"),
+        ({"c.json": rb'{"base": "C:\\Users\\ada"}'}, "c.json names a place of somebody's machine"),
+        ({"../up.txt": b""}, "is no path inside a repository"),
+        ({"README.md": b"# no metadata\n"}, "no metadata that can be read"),
+    ],
+)
+def test_what_must_not_go_up_is_refused_before_anything_is_sent(hub, more, why):
+    with pytest.raises(PublishError, match=re.escape(why)):
+        publish(release({**FILES, **more}))
+    assert hub.asked == []
+
+
+def test_what_only_looks_like_a_path_or_a_token_goes_up(hub):
+    text = b"See https://example.org/home/ada/ and ./home/x, `data/home/y`, hf_hub_download and sk-learn."
+    publish(release({**FILES, "notes.md": text}))
+    assert hub.repo(REPO).head.files["notes.md"] == text
+
+
+def test_a_file_over_the_limit_is_refused(hub, tmp_path):
+    large = tmp_path / "large.gguf"
+    with large.open("wb") as file:
+        file.truncate(1_000_000_001)
+    found = Release("space", "augmentlm-x", {**FILES, "large.gguf": large}, "v1").problems()
+    assert "large.gguf has 1.0 GB; a space takes files up to 1.0 GB." in found
+
+
+def test_a_stale_card_is_refused(hub):
+    with pytest.raises(PublishError, match="The card of x is stale"):
+        publish(release(stale=("The card of x is stale.",)))
+    assert hub.asked == []
+
+
+def test_without_a_token_it_is_a_sentence(hub, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(PublishError, match=r"needs a token.*hf auth login"):
+        publish(release())
+    assert hub.asked == []
+
+
+def test_offline_it_is_a_sentence(hub, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(PublishError, match="HF_HUB_OFFLINE"):
+        publish(release())
