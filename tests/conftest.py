@@ -16,7 +16,7 @@ from tiny_weights import closed_port
 @pytest.fixture
 def server(tmp_path, monkeypatch) -> Iterator[FileServer]:
     """A hub and a package index for a user who has downloaded nothing and is logged in nowhere."""
-    from augmentlm import downloads, hub_files
+    from augmentlm.weights import downloads, hub_files
 
     with FileServer().running() as running:
         for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN", "PIP_EXTRA_INDEX_URL", "PIP_CERT"):

@@ -17,10 +17,7 @@ MODULES = {
 }
 
 LAYERS = (  # from the ground up
-    set(
-        "errors tasks catalog disk downloads pip_config package_index wheels hub_files listings single_files snapshots "
-        "weights hardware machine".split()
-    ),
+    {"errors", "tasks", "catalog", "weights", "hardware", "machine"},
     {"engines", "checks", "formats", "measures"},
     {"augmenter", "results"},
     {"runs", "arena", "distill", "hub"},

@@ -145,7 +145,7 @@ def test_a_conversion_that_the_system_ends_blames_memory(tiny_gguf, home, tmp_pa
 
 def test_a_disk_without_room_is_refused_before_the_work_begins(tiny_gguf, home, worked, monkeypatch):
     usage = collections.namedtuple("usage", "total used free")
-    monkeypatch.setattr("augmentlm.disk.shutil.disk_usage", lambda _: usage(100, 99, 1000))
+    monkeypatch.setattr("augmentlm.weights.disk.shutil.disk_usage", lambda _: usage(100, 99, 1000))
     with pytest.raises(WeightsError, match="disk is full"):
         dequantise(tiny_gguf)
     assert worked == [] and visible(home) == []

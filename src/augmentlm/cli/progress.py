@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
-from augmentlm.disk import size
+from augmentlm.weights.disk import size
 
 __all__ = ["DownloadProgress", "duration", "size"]
 

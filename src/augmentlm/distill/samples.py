@@ -21,9 +21,9 @@ from augmentlm.distill.prompts import Prompt
 from augmentlm.engines.base import Finish
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import EngineError, InputError
-from augmentlm.snapshots import Snapshot
 from augmentlm.tasks import PROMPT_VERSION, Pair, Parsed, Task, parse
 from augmentlm.weights import Progress, home
+from augmentlm.weights.snapshots import Snapshot
 
 Told = Callable[[str, int, int], None]
 """Hears of a system's name, its rows so far and its rows in all."""

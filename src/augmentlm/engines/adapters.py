@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augmentlm import weights
-from augmentlm.disk import digest, explained, settle
 from augmentlm.errors import EngineError
+from augmentlm.weights.disk import digest, explained, settle
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import augmentlm
 from augmentlm import weights
-from augmentlm.disk import check, explained, need, settle, sync
 from augmentlm.errors import EngineError
+from augmentlm.weights.disk import check, explained, need, settle, sync
 
 GROWTH = 4
 """At most this many times its size on disk: a weight of 4 bits becomes one of 16."""

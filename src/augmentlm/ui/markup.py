@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from augmentlm.checks import Finding, facts
-from augmentlm.disk import size
 from augmentlm.errors import AugmentLMError
 from augmentlm.results import Result
 from augmentlm.ui.diff import diff
 from augmentlm.ui.texts import say
+from augmentlm.weights.disk import size
 
 _TAGS = {"added": "ins", "removed": "del"}
 _NEAR_COPY = re.compile(r"([\d.]+) ROUGE-L with (.+)")

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from augmentlm import downloads
-from augmentlm.downloads import Address, Line, SourceError
+from augmentlm.weights import downloads
+from augmentlm.weights.downloads import Address, Line, SourceError
 from tiny_weights import BODY, closed_port
 
 

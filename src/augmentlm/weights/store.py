@@ -1,4 +1,4 @@
-"""Weights on this machine: fetched once from the hub or from Python wheels, checked, and shared by every process."""
+"""An artifact is fetched, found, verified or removed, by one process at a time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augmentlm.catalog import Artifact, Model
-from augmentlm.disk import Meter, Progress, check, explained
 from augmentlm.errors import WeightsError
-from augmentlm.single_files import SingleFile
-from augmentlm.snapshots import Snapshot
+from augmentlm.weights.disk import Meter, Progress, check, explained
+from augmentlm.weights.single_files import SingleFile
+from augmentlm.weights.snapshots import Snapshot
 
 if TYPE_CHECKING:
     from filelock import FileLock
-
-__all__ = ["Progress", "fetch", "fetch_model", "home", "is_cached", "remove", "verify"]
 
 _LOOK_SECONDS = 0.2
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from augmentlm.pip_config import DEFAULT_INDEX, pip_config
+from augmentlm.weights.pip_config import DEFAULT_INDEX, pip_config
 
 
 @pytest.fixture

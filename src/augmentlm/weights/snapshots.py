@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from augmentlm import hub_files, listings
 from augmentlm.catalog import Artifact
-from augmentlm.disk import Meter, need, read_json, settle, size_of, write_json
-from augmentlm.downloads import Line, SourceError
-from augmentlm.listings import Listing, RepositoryFile
+from augmentlm.weights import hub_files, listings
+from augmentlm.weights.disk import Meter, need, read_json, settle, size_of, write_json
+from augmentlm.weights.downloads import Line, SourceError
+from augmentlm.weights.listings import Listing, RepositoryFile
 
 
 @dataclass(frozen=True)

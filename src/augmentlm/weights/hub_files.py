@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
-from augmentlm.disk import append, blocks, need
-from augmentlm.downloads import Address, Line, SourceError
+from augmentlm.weights.disk import append, blocks, need
+from augmentlm.weights.downloads import Address, Line, SourceError
 
 _TRUE = {"1", "ON", "YES", "TRUE"}
 _unreachable: set[str] = set()

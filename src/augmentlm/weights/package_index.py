@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
-from augmentlm.downloads import Address, Line, Page, SourceError
+from augmentlm.weights.downloads import Address, Line, Page, SourceError
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 _NOT_THERE = {403, 404, 410}

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from augmentlm import hub_files, wheels
 from augmentlm.catalog import Artifact
-from augmentlm.disk import Meter, digest, need, settle, size_of
-from augmentlm.downloads import Line, SourceError
 from augmentlm.errors import WeightsError
+from augmentlm.weights import hub_files, wheels
+from augmentlm.weights.disk import Meter, digest, need, settle, size_of
+from augmentlm.weights.downloads import Line, SourceError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 
 from augmentlm import catalog, weights
 from augmentlm.errors import WeightsError
-from augmentlm.weights import fetch, fetch_model, is_cached, remove, verify
+from augmentlm.weights import fetch, fetch_model, is_cached, remove, store, verify
 from tiny_weights import BODY, HUB_PATH, artifact, closed_port, publish_wheels
 
 # ---- what a person is told ------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def test_a_model_with_parts_is_one_download(server):
 
 def test_two_models_can_share_one_artifact():
     first, second = (catalog.model(f"augmentlm-0.5b-{task}") for task in ("refine", "expand"))
-    assert weights._place(first.artifact).path == weights._place(second.artifact).path
+    assert store._place(first.artifact).path == store._place(second.artifact).path
 
 
 def test_another_digest_under_the_same_name_is_another_file(server):

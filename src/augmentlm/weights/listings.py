@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from augmentlm import hub_files
-from augmentlm.disk import digest, size_of
-from augmentlm.downloads import Line, SourceError
+from augmentlm.weights import hub_files
+from augmentlm.weights.disk import digest, size_of
+from augmentlm.weights.downloads import Line, SourceError
 
 _WANTED = re.compile(r"[^/\\:]+\.(safetensors|json|txt)|tokenizer\.model")
 """Weights, configuration and tokenizer at the top of the repository. Pickles and Python files can run code: they are

@@ -8,9 +8,8 @@ import time
 
 import pytest
 
-from augmentlm import downloads
 from augmentlm.errors import StoppedError, WeightsError
-from augmentlm.weights import fetch
+from augmentlm.weights import downloads, fetch
 from tiny_weights import BODY, COMMIT, HUB_PATH, artifact, closed_port, publish_wheels
 
 # ---- which source -----------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from augmentlm import __version__
-from augmentlm.disk import append, check, rest, size_of
 from augmentlm.errors import WeightsError
+from augmentlm.weights.disk import append, check, rest, size_of
 
 CONNECT_SECONDS = 4.0
 FIRST_ANSWER_SECONDS = 8.0
