@@ -1,9 +1,10 @@
 """One person at a keyboard: AugmentLM's stream beside bare llama.cpp and beside the published cards' snippet.
 
-    python bench/interactive.py [--rounds 3] [--tokens 96]
+    python bench/interactive.py [--model augmentlm-0.5b-refine] [--rounds 3] [--tokens 96]
 
-The same 0.5B weights, the same eight prompts, greedy, each variant in a process of its own so that its peak memory
-is its own. Rounds are interleaved, and the median of the rounds is what counts. Needs `pip install -e ".[gpu]"`.
+The same weights, the same eight prompts, greedy, each variant in a process of its own so that its peak memory is its
+own. Bare llama.cpp has the model's adapter too; the snippet, which knows none, runs the base on the same prompts.
+Rounds are interleaved, and the median of the rounds is what counts. Needs `pip install -e ".[gpu]"`.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from typing import Any
 from report import setting, table, write_section
 
 from augmentlm import catalog
+from augmentlm.catalog import Model
+from augmentlm.engines.adapters import as_gguf
 from augmentlm.tasks import render
 from augmentlm.weights import fetch_model
 
+DEFAULT = "augmentlm-0.5b-refine"  # what `load("refine")` takes on a machine without a GPU
 WARM_UP = "write something about the sea"
 PROMPTS = (
     "write about dogs",
@@ -36,9 +40,8 @@ PROMPTS = (
     "帮我写一份关于远程办公的报告",
     "summarise this meeting: we moved the launch to 14 May, Ana does the slides, no budget for ads",
 )
-MODEL = "qwen2.5-coder-0.5b-instruct"  # without its adapters: all three run the same weights
 TITLES = {
-    "augmentlm": '`load("refine", base).stream`',
+    "augmentlm": '`load("refine").stream`',
     "bare": "bare xllamacpp",
     "snippet": "the cards' snippet: transformers bf16 `generate`",
 }
@@ -65,10 +68,10 @@ Answer = Callable[[str], Iterator[float]]
 """Answers one prompt and gives the time of each token as it is there."""
 
 
-def augmentlm(max_tokens: int) -> Answer:
+def augmentlm(model: Model, max_tokens: int) -> Answer:
     from augmentlm import load
 
-    refine = load("refine", MODEL)
+    refine = load("refine", model.name)
     refine.warm_up()
 
     def answer(prompt: str) -> Iterator[float]:
@@ -83,11 +86,14 @@ def augmentlm(max_tokens: int) -> Answer:
     return answer
 
 
-def bare(max_tokens: int) -> Answer:
+def bare(model: Model, max_tokens: int) -> Answer:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
-    params.model.path = str(fetch_model(catalog.model(MODEL)))
+    params.model.path = str(fetch_model(model))
+    if model.adapter:
+        adapter = as_gguf(catalog.cards_folder() / model.adapter.folder)
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     params.n_ctx = 8192
     server = xllamacpp.Server(params)
 
@@ -102,7 +108,7 @@ def bare(max_tokens: int) -> Answer:
             count = (chunk.get("timings") or {}).get("predicted_n", count)
             return False
 
-        request = {"messages": messages(prompt), "max_tokens": max_tokens, "temperature": 0.0, "stream": True}
+        request = {"messages": messages(model, prompt), "max_tokens": max_tokens, "temperature": 0.0, "stream": True}
         server.handle_chat_completions(request, receive)
         yield from times
         yield from [time.perf_counter()] * (count - len(times))
@@ -110,18 +116,18 @@ def bare(max_tokens: int) -> Answer:
     return answer
 
 
-def snippet(max_tokens: int) -> Answer:
+def snippet(model: Model, max_tokens: int) -> Answer:
     """As the cards of the published checkpoints show it, with both stop tokens, greedy and a length of our own."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteriaList
 
     from augmentlm.engines.convert import dequantise
 
-    folder = dequantise(fetch_model(catalog.model(MODEL)))
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", device_map="cpu")
+    folder = dequantise(fetch_model(model))
+    network = AutoModelForCausalLM.from_pretrained(folder, dtype="auto", device_map="cpu")
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
     def answer(prompt: str) -> Iterator[float]:
-        text = tokenizer.apply_chat_template(messages(prompt), tokenize=False, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template(messages(model, prompt), tokenize=False, add_generation_prompt=True)
         inputs = tokenizer([text], return_tensors="pt")
         times: list[float] = []
 
@@ -129,7 +135,7 @@ def snippet(max_tokens: int) -> Answer:
             times.append(time.perf_counter())
             return ids.new_zeros(ids.shape[0], dtype=bool)
 
-        model.generate(
+        network.generate(
             **inputs,
             max_new_tokens=max_tokens,
             do_sample=False,
@@ -141,14 +147,14 @@ def snippet(max_tokens: int) -> Answer:
     return answer
 
 
-def messages(prompt: str) -> list[dict[str, str]]:
+def messages(model: Model, prompt: str) -> list[dict[str, str]]:
     """What AugmentLM sends for the same prompt."""
-    return [asdict(message) for message in render("refine", prompt, catalog.model(MODEL).style)]
+    return [{"role": turn.role, "content": turn.content} for turn in render("refine", prompt, model.style)]
 
 
-def measure(variant: str, max_tokens: int) -> Run:
+def measure(variant: str, model: Model, max_tokens: int) -> Run:
     started = time.perf_counter()
-    answer = {"augmentlm": augmentlm, "bare": bare, "snippet": snippet}[variant](max_tokens)
+    answer = {"augmentlm": augmentlm, "bare": bare, "snippet": snippet}[variant](model, max_tokens)
     load = time.perf_counter() - started
     list(answer(WARM_UP))
     firsts, tokens, seconds, decoding = [], 0, 0.0, []
@@ -165,26 +171,28 @@ def measure(variant: str, max_tokens: int) -> Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=[model.name for model in catalog.models_for("refine")], default=DEFAULT)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=96)
     parser.add_argument("--variant", choices=TITLES, help=argparse.SUPPRESS)  # what the processes are told
     options = parser.parse_args()
     if options.variant:
-        print(json.dumps(asdict(measure(options.variant, options.tokens))))
+        print(json.dumps(asdict(measure(options.variant, catalog.model(options.model), options.tokens))))
         return
 
-    fetch_model(catalog.model(MODEL))
+    fetch_model(catalog.model(options.model))
     runs: dict[str, list[Run]] = {variant: [] for variant in TITLES}
     for number in range(options.rounds):
         for variant in TITLES:
-            command = [sys.executable, __file__, "--variant", variant, "--tokens", str(options.tokens)]
+            command = [sys.executable, __file__, "--variant", variant, "--model", options.model]
+            command += ["--tokens", str(options.tokens)]
             output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
             runs[variant].append(Run(**json.loads(output.splitlines()[-1])))
             print(f"round {number + 1}: {variant}: {runs[variant][-1].speed:.1f} tokens/s", file=sys.stderr)
-    report(runs, options.rounds, options.tokens)
+    report(runs, options.model, options.rounds, options.tokens)
 
 
-def report(runs: dict[str, list[Run]], rounds: int, max_tokens: int) -> None:
+def report(runs: dict[str, list[Run]], model: str, rounds: int, max_tokens: int) -> None:
     def middle(variant: str, value: Callable[[Run], float]) -> float:
         return statistics.median(map(value, runs[variant]))
 
@@ -212,14 +220,15 @@ def report(runs: dict[str, list[Run]], rounds: int, max_tokens: int) -> None:
 AugmentLM's stream runs at **{speed["augmentlm"] / speed["bare"]:.2f}×** bare llama.cpp (aim: at least 0.9) and at
 **{speed["augmentlm"] / speed["snippet"]:.1f}×** the published cards' snippet (aim: at least 3).
 
-The same 0.5B weights (Q4_K_M; for the snippet the same file dequantised to bf16), {len(PROMPTS)} prompts, greedy, at
-most {max_tokens} tokens each. Tokens/s count from the request to the last token: the median of {rounds} interleaved
-rounds, in brackets the slowest and the fastest. The snippet shows nothing before its last token; its time to the first
-one was taken inside `generate`. Peak memory includes the pages of memory-mapped weights.
+The weights of {model} (Q4_K_M, with its adapter if it has one; for the snippet the same file
+dequantised to bf16, without the adapter), {len(PROMPTS)} prompts, greedy, at most {max_tokens} tokens each. Tokens/s
+count from the request to the last token: the median of {rounds} interleaved rounds, in brackets the slowest and the
+fastest. The snippet shows nothing before its last token; its time to the first one was taken inside `generate`. Peak
+memory includes the pages of memory-mapped weights.
 
 {setting("xllamacpp", "transformers", "torch")}
 
-Repeat: `pip install -e ".[gpu]" && python bench/interactive.py --rounds {rounds} --tokens {max_tokens}`
+Repeat: `pip install -e ".[gpu]" && python bench/interactive.py --model {model} --rounds {rounds} --tokens {max_tokens}`
 """,
     )
 

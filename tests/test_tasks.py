@@ -71,7 +71,13 @@ def test_text_that_is_not_in_the_form_has_a_reason(text, reason):
     assert parsed.reason == reason
 
 
-@pytest.mark.parametrize("text", ["", "   \n", "\x00\x01\x02", "\ufeff\u200b"])
+def test_halves_of_characters_are_taken_out_and_pairs_of_them_put_together():
+    assert check_input("refine", "a \ud83d b \ude00 c") == "a  b  c"
+    assert check_input("refine", "a \ud83d\ude00\ud83d") == "a 😀"
+    assert parse("refine", "half \udc80").value == "half"
+
+
+@pytest.mark.parametrize("text", ["", "   \n", "\x00\x01\x02", "\ufeff\u200b", "\ud83d"])
 def test_text_with_nothing_in_it_is_refused(text):
     with pytest.raises(InputError, match="no text to work on"):
         check_input("refine", text)

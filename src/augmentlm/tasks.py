@@ -29,8 +29,11 @@ MIN_PAIRS = 2
 
 @dataclass(frozen=True)
 class Message:
+    """One turn of a chat. Its first `fixed` characters are the task's own words, the same for every input."""
+
     role: Literal["system", "user", "assistant"]
     content: str
+    fixed: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,13 @@ _ESCAPABLE_HEADING = re.compile(
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u200b]")
 
 
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
 def clean(text: str) -> str:
-    """The text without control characters, with plain line ends and no outer blank space."""
+    """The text without control characters and halves of characters, with plain line ends and no outer blank space."""
+    if _SURROGATE.search(text):  # two halves that belong together become the character they are
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
     return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
@@ -117,7 +125,10 @@ def render(task: Task, value: TaskInput, style: Style) -> tuple[Message, ...]:
     """Chat messages for one input. Tuned models get the input bare, in the form they were trained on."""
     checked = check_input(task, value)
     text = checked if isinstance(checked, str) else format_pairs(checked)
-    return (Message("user", text if style == "tuned" else _PROMPTS[task].replace("{text}", text)),)
+    if style == "tuned":
+        return (Message("user", text),)
+    before, after = _PROMPTS[task].split("{text}")
+    return (Message("user", before + text + after, len(before)),)
 
 
 def format_pair(pair: Pair) -> str:

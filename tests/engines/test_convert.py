@@ -50,6 +50,9 @@ def test_the_folder_holds_the_same_weights_and_a_tokenizer_and_is_made_once(tiny
     ids = tokenizer.encode("<|im_start|>user\nhe é").ids
     assert ids[0] == 318 and tokenizer.decode(ids) == "user\nhe é"
     assert json.loads((folder / "config.json").read_text())["eos_token_id"] == 319
+    fresh = home / "fresh"
+    fresh.mkdir()
+    assert folder.stat().st_mode == fresh.stat().st_mode, "others may read it as they may read any folder"
     made = (folder / "model.safetensors").stat().st_mtime_ns
     assert dequantise(tiny_gguf) == folder
     assert (folder / "model.safetensors").stat().st_mtime_ns == made

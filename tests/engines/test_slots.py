@@ -31,7 +31,7 @@ class Asker(threading.Thread):
         return self.gives_up.is_set()
 
     def run(self) -> None:
-        with self.slots.place(self.adapter, self.has_given_up) as got:
+        with self.slots.place(self.adapter, self.adapter, self.has_given_up) as got:
             if got is not None:
                 self.inside.set()
                 self.out.wait(10)
@@ -81,26 +81,51 @@ def test_who_gives_up_makes_way_for_those_behind():
 
 def test_a_place_is_given_back_when_the_work_fails():
     slots = Slots(1)
-    with pytest.raises(RuntimeError), slots.place(None, never):
+    with pytest.raises(RuntimeError), slots.place(None, "a", never):
         raise RuntimeError
-    with slots.place(None, never) as got:
+    with slots.place(None, "a", never) as got:
         assert got == 0
 
 
 def test_after_one_adapter_has_left_another_comes_at_once():
     slots = Slots(2)
     with ExitStack() as stack:
-        stack.enter_context(slots.place("refine", never))
-    with slots.place("expand", never) as got:
+        stack.enter_context(slots.place("refine", "a", never))
+    with slots.place("expand", "b", never) as got:
         assert got is not None
 
 
-def test_those_inside_have_places_of_their_own_and_one_alone_keeps_the_same():
+def test_those_inside_have_places_of_their_own_and_one_alone_returns_to_where_its_kind_was():
     slots = Slots(3)
     with ExitStack() as stack:
-        assert {stack.enter_context(slots.place(None, never)) for _ in range(3)} == {0, 1, 2}
-    places = []
-    for _ in range(3):
-        with slots.place(None, never) as place:
-            places.append(place)
-    assert len(set(places)) == 1
+        assert {stack.enter_context(slots.place(None, "a", never)) for _ in range(3)} == {0, 1, 2}
+
+    def alone(kind: str) -> int | None:
+        with slots.place(None, kind, never) as place:
+            return place
+
+    first, second = alone("first"), alone("second")
+    assert first != second
+    assert [alone("first"), alone("second"), alone("first")] == [first, second, first]
+
+
+def test_of_more_kinds_than_places_the_one_that_was_away_longest_makes_room():
+    slots = Slots(2)
+
+    def alone(kind: str) -> int | None:
+        with slots.place(None, kind, never) as place:
+            return place
+
+    first, second = alone("first"), alone("second")
+    assert alone("third") == first
+    assert (alone("second"), alone("third")) == (second, first)
+
+
+def test_who_is_alone_inside_learns_of_those_who_came_and_left():
+    slots = Slots(3)
+    with slots.place(None, "a", never):
+        before = slots.alone()
+        assert before is not None and slots.alone() == before
+        with slots.place(None, "a", never):
+            assert slots.alone() is None
+        assert slots.alone() not in (None, before)

@@ -141,10 +141,13 @@ def test_the_tools_are_the_three_endpoints_with_what_they_do(address) -> None:
 def test_a_tool_answers_and_its_faults_are_sentences(address) -> None:
     async def work(session):
         good = await session.call_tool("refine", {"prompt": "count"})
+        rows = await session.call_tool("expand", {"instructions": ["count"], "n": 2})
         bad = await session.call_tool("pair", {"examples": PAIRS[:1]})
-        return good, bad
+        return good, rows, bad
 
-    good, bad = over_mcp(address, work)
+    good, rows, bad = over_mcp(address, work)
     assert "number399" in good.content[0].text
+    assert json.loads(good.content[1].text)["task"] == "refine"
+    assert [type(row["accepted"]) for row in json.loads(rows.content[0].text)] == [bool, bool]
     assert bad.isError
     assert "At least 2 example pairs are needed" in bad.content[0].text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from augmentlm.errors import InputError
+from augmentlm.machine import Gpu, Machine
 from augmentlm.ui import options
 from augmentlm.ui.options import Settings
 from scripted_page import USUAL
@@ -53,6 +54,19 @@ def test_strangers_can_reach_no_other_server_and_start_no_download(
     options.permit(context(), Settings(**values))  # the owner may
     with pytest.raises(InputError, match=sentence):
         options.permit(context(local=False), Settings(**values))
+
+
+def precisions(monkeypatch, cpu: frozenset[str], *gpus: Gpu) -> list[str]:
+    here = Machine(64 * 2**30, 60 * 2**30, 500 * 2**30, 8, cpu, gpus)
+    monkeypatch.setattr(options, "inspect", lambda: here)
+    return [name for _, name in options._precisions("refine", "en")]
+
+
+def test_the_precisions_are_those_in_which_something_runs_on_this_computer(monkeypatch) -> None:
+    assert precisions(monkeypatch, frozenset()) == ["", "nf4", "fp32"]
+    assert precisions(monkeypatch, frozenset({"avx512_bf16"})) == ["", "nf4", "bf16"]
+    card = Gpu("a card", 24 * 2**30, 23 * 2**30, 8.9)
+    assert precisions(monkeypatch, frozenset(), card) == ["", "nf4", "int8", "bf16", "fp32"]
 
 
 def test_models_that_have_to_be_downloaded_say_how_much(monkeypatch, tmp_path) -> None:

@@ -51,17 +51,30 @@ def test_nothing_is_loaded_before_somebody_comes_and_then_once(warming) -> None:
     assert "Downloading the model, once: 1 MB of 500 MB" in readiness.html("en")
     assert 'role="progressbar"' in readiness.html("zh")
     warming.went.set()
-    wait_for(lambda: readiness.settled)
+    wait_for(lambda: readiness.look() == "ready")
     readiness.start()
     assert "Ready. Everything runs on this computer." in readiness.html("en")
     assert warming.times == 1
+
+
+def test_a_model_that_somebodys_work_has_loaded_is_ready_after_all(warming) -> None:
+    there: list[str] = []
+    readiness = Readiness(warming, is_loaded=lambda: bool(there))
+    warming.fails = True
+    warming.went.set()
+    readiness.start()
+    wait_for(lambda: readiness.look() == "failed")
+    assert "could not be loaded" in readiness.html("en")
+    there.append("the model")
+    assert readiness.look() == "ready"
+    assert "Ready." in readiness.html("en") and "network" not in readiness.html("en")
 
 
 def test_strangers_are_not_told_that_it_runs_on_their_computer(warming) -> None:
     readiness = Readiness(warming, local=False)
     warming.went.set()
     readiness.start()
-    wait_for(lambda: readiness.settled)
+    wait_for(lambda: readiness.look() == "ready")
     assert "Ready." in readiness.html("en")
     assert "this computer" not in readiness.html("en")
 

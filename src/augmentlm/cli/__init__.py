@@ -129,14 +129,22 @@ def _add_generation(parser: argparse.ArgumentParser) -> None:
     model = parser.add_argument_group("model")
     model.add_argument("--model", help="a name from `augmentlm models`, or the server's name with --endpoint")
     model.add_argument("--engine", choices=("llamacpp", "transformers"), help="default: what fits this machine best")
-    model.add_argument("--quantization", help="such as nf4, int8 or bf16; default: what fits this machine best")
+    model.add_argument(
+        "--quantization",
+        help="nf4, int8, bf16, fp16 or fp32, as `augmentlm models` says for each; default: what fits this machine best",
+    )
     model.add_argument("--endpoint", metavar="URL", help="an OpenAI-compatible server; key in $AUGMENTLM_API_KEY")
     sampling = parser.add_argument_group("sampling")
     sampling.add_argument("--temperature", type=float, help="0 is greedy")
     sampling.add_argument("--top-p", type=float, help="keep the likeliest tokens up to this share")
     sampling.add_argument("--top-k", type=int, help="keep this many of the likeliest tokens")
     sampling.add_argument("--max-tokens", type=int, help="the longest result")
-    sampling.add_argument("--seed", type=int, help="the same seed gives the same result")
+    sampling.add_argument(
+        "--seed",
+        type=int,
+        help="the same seed gives the same result for one text at a time; among many rows at once, rounding may tip a "
+        "choice between two near-equal words",
+    )
 
 
 def _add_models(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -99,7 +99,7 @@ def body(model: str, request: Request, without: Collection[str]) -> dict[str, An
     sampling = request.sampling
     fields = {
         "model": model,
-        "messages": [asdict(message) for message in request.messages],
+        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
         "top_k": sampling.top_k,

@@ -6,10 +6,10 @@ Reading a GGUF file with transformers takes half a minute or more each time, and
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +49,9 @@ def dequantise(gguf: Path, stop: threading.Event | None = None) -> Path:
                 for leftover in (folder, *folder.parent.glob(f".{folder.name}.*.part")):
                     shutil.rmtree(leftover, ignore_errors=True)
                 need(folder.parent, size)
-                partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.", suffix=".part"))
+                partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
                 try:
+                    partial.mkdir()  # readable by whoever may read the downloaded weights
                     _work(gguf.absolute(), partial, stop)
                     for file in partial.iterdir():
                         sync(file)

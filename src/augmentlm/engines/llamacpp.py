@@ -15,9 +15,10 @@ from typing import Any
 
 from augmentlm.catalog import Chat
 from augmentlm.engines.base import Completion, Finish, Request
-from augmentlm.engines.chatml import segments
+from augmentlm.engines.chatml import Segment, segments
 from augmentlm.engines.llama_server import LlamaServer
 from augmentlm.engines.slots import POLL_SECONDS, Slots
+from augmentlm.engines.stems import Stems
 from augmentlm.errors import AugmentLMError, EngineError, InputError
 from augmentlm.machine import LLAMACPP_SLOTS, WORKING_CONTEXT
 from augmentlm.tasks import Message
@@ -31,6 +32,8 @@ class LlamaCppEngine:
 
     `adapters` maps catalog names to GGUF LoRA files; a request names one of them or none. Rows of one adapter are
     worked on together, others in turn, in the order of asking.
+
+    What all inputs of a task begin with (its stem: the chat's opening and the task's own words) is read once a slot.
 
     The same request with the same seed streams the same text again on the same machine, as long as it runs alone.
     Beside other rows and in a batch numbers are rounded differently, which may tip a choice between two nearly equal
@@ -46,7 +49,8 @@ class LlamaCppEngine:
         self._adapters = list(adapters or {})
         self._slots = Slots(slots)
         self._server = LlamaServer(path, slots, list((adapters or {}).values()))
-        self._markup: dict[str, list[int]] = {}
+        self._stems = Stems(self._server, self._slots, end=chat.stop_ids[0])
+        self._fixed: dict[Segment, list[int]] = {}
         self._closed = threading.Event()
         self._workers: set[threading.Thread] = set()
         # At the end of the process too: a thread that is still in llama.cpp then would bring the process down.
@@ -122,12 +126,15 @@ class LlamaCppEngine:
 
         try:
             if not given_up():
-                prompt, opening = self._encode(row.request.messages)
+                prompt, stem = self._encode(row.request.messages)
                 body = self._body(row, prompt)
-                with self._slots.place(row.request.adapter, given_up) as slot:
-                    if slot is not None and not row.in_batch:
-                        self._rewind(opening, body["lora"], slot)
-                    if slot is not None:
+                kind = (row.request.adapter, *stem)
+                with self._slots.place(row.request.adapter, kind, given_up) as slot:
+                    if slot is not None and row.in_batch:
+                        self._stems.forget(slot)
+                    elif slot is not None:
+                        self._stems.read(slot, kind, stem, prompt[len(stem)], body["lora"], given_up)
+                    if slot is not None and not given_up():
                         self._server.complete(body | {"id_slot": slot}, hear)
             if self._closed.is_set() and not ended:
                 raise _unloaded()
@@ -137,18 +144,6 @@ class LlamaCppEngine:
             row.news.put(_News(row.index, time.perf_counter(), error))
         finally:
             self._workers.discard(threading.current_thread())
-
-    def _rewind(self, opening: list[int], lora: list[dict[str, Any]], slot: int) -> None:
-        """Leave nothing in a slot but the opening of a chat, which is the same for all. It takes a single token's time.
-
-        What a slot has read before isn't read again. If more than the opening were left, it would depend on the
-        request before how the numbers of this one are rounded. The token at the end, which can't begin a message,
-        keeps llama.cpp from reading the opening's last token once more.
-        """
-        end = self._chat.stop_ids[0]
-        self._server.complete(
-            {"prompt": [*opening, end], "max_tokens": 0, "lora": lora, "id_slot": slot}, lambda chunk: False
-        )
 
     def _body(self, row: _Row, prompt: list[int]) -> dict[str, Any]:
         """What llama.cpp is asked. Its own samplers, such as min-p, are left out: settings mean the same everywhere."""
@@ -179,21 +174,21 @@ class LlamaCppEngine:
         }
 
     def _encode(self, messages: Sequence[Message]) -> tuple[list[int], list[int]]:
-        """A chat up to where the assistant writes, and its opening, up to the words of the last message.
+        """A chat up to where the assistant writes, and its stem, up to the user's words in the last message.
 
         Special tokens come from the markup alone, never from a message.
         """
         ids: list[int] = []
-        opening: list[int] = []
+        stem: list[int] = []
         for segment in segments(messages, self._chat):
-            if not segment.markup:
-                opening = list(ids)
+            if not segment.fixed:
+                stem = list(ids)
                 ids += self._server.tokenise(segment.text, special=False)
                 continue
-            if segment.text not in self._markup:
-                self._markup[segment.text] = self._server.tokenise(segment.text, special=True)
-            ids += self._markup[segment.text]
-        return ids, opening
+            if segment not in self._fixed:
+                self._fixed[segment] = self._server.tokenise(segment.text, special=segment.markup)
+            ids += self._fixed[segment]
+        return ids, stem
 
 
 @dataclass(frozen=True)

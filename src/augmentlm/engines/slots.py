@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from contextlib import contextmanager
 
 POLL_SECONDS = 0.05
@@ -23,12 +23,19 @@ class Slots:
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
         self._adapter: str | None = None
-        self._free = list(range(count))
+        self._free = list(range(count))  # the one that was left last comes last
+        self._kinds: dict[int, Hashable] = {}
+        self._entered = 0
 
     @contextmanager
-    def place(self, adapter: str | None, given_up: Callable[[], bool]) -> Generator[int | None, None, None]:
-        """The number of a place, held until the block ends; None when `given_up` comes true before there is one."""
-        place = self._enter(adapter, given_up)
+    def place(
+        self, adapter: str | None, kind: Hashable, given_up: Callable[[], bool]
+    ) -> Generator[int | None, None, None]:
+        """The number of a place, held until the block ends; None when `given_up` comes true before there is one.
+
+        It is a place that had a row of the same `kind` before, if one is free: there much is read already.
+        """
+        place = self._enter(adapter, kind, given_up)
         try:
             yield place
         finally:
@@ -37,7 +44,12 @@ class Slots:
                     self._free.append(place)
                     self._changed.notify_all()
 
-    def _enter(self, adapter: str | None, given_up: Callable[[], bool]) -> int | None:
+    def alone(self) -> int | None:
+        """For someone inside: None while others are too, else a number that changes when others come."""
+        with self._changed:
+            return self._entered if len(self._free) == self.count - 1 else None
+
+    def _enter(self, adapter: str | None, kind: Hashable, given_up: Callable[[], bool]) -> int | None:
         me = object()
         with self._changed:
             self._queue.append(me)
@@ -45,7 +57,12 @@ class Slots:
                 while not given_up():
                     if self._queue[0] is me and self._has_room(adapter):
                         self._adapter = adapter
-                        return self._free.pop()  # the one that was left last: one person at work stays in one place
+                        self._entered += 1
+                        place = next((place for place in reversed(self._free) if self._kinds.get(place) == kind), None)
+                        place = self._free[0] if place is None else place
+                        self._free.remove(place)
+                        self._kinds[place] = kind
+                        return place
                     self._changed.wait(POLL_SECONDS)
                 return None
             finally:

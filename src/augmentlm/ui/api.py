@@ -86,7 +86,7 @@ def add(context: Context, tasks: Sequence[Task]) -> None:
             model: A name that `augmentlm models` lists. Empty: the best one for the machine that serves this.
             temperature: 0 gives the likeliest words; higher is more varied. Empty: the usual value.
             max_tokens: The longest result, in tokens. Empty: the usual value.
-            seed: The same number gives the same results. Empty: a new one each time.
+            seed: The same number gives the same results for one row at a time; among several, rounding may tip a word. Empty: a new one each time.
         Returns:
             The rows so far, one for each new instruction: task, model, engine, quantization, input, output (the new instruction), accepted (whether it passed every check), reasons (what the checks found, such as near_copy), prompt_tokens, completion_tokens, ttft_s, seconds, seed.
         """  # noqa: E501
@@ -110,7 +110,7 @@ def add(context: Context, tasks: Sequence[Task]) -> None:
             model: A name that `augmentlm models` lists. Empty: the best one for the machine that serves this.
             temperature: 0 gives the likeliest words; higher is more varied. Empty: the usual value.
             max_tokens: The longest result, in tokens. Empty: the usual value.
-            seed: The same number gives the same results. Empty: a new one each time.
+            seed: The same number gives the same results for one row at a time; among several, rounding may tip a word. Empty: a new one each time.
         Returns:
             The rows so far, one for each new pair: task, model, engine, quantization, input, output (an object with instruction and response), accepted (whether it passed every check), reasons (what the checks found), prompt_tokens, completion_tokens, ttft_s, seconds, seed.
         """  # noqa: E501

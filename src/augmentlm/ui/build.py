@@ -8,8 +8,10 @@ from typing import Literal, get_args
 
 import gradio as gr
 
+from augmentlm import catalog
 from augmentlm.augmenter import load
 from augmentlm.engines.pool import EnginePool, default_pool
+from augmentlm.errors import AugmentLMError
 from augmentlm.tasks import Task
 from augmentlm.ui import api, expand, markup, models, pairs, refine
 from augmentlm.ui.context import PRIVATE, Context, session
@@ -43,10 +45,17 @@ def build_app(
     def warm_up(progress: Progress) -> None:
         load(first, model, pool=engines, progress=progress).warm_up()
 
+    def is_loaded() -> bool:
+        try:
+            entry = catalog.model(load(first, model, pool=engines).model)
+        except AugmentLMError:
+            return False
+        return any(plan.model.artifact == entry.artifact for plan in engines.loaded())
+
     # Files that visitors upload are deleted within two hours, and when the app ends.
     with gr.Blocks(title="AugmentLM", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
         language = gr.BrowserState("", storage_key="augmentlm-language", secret="augmentlm")
-        context = Context(engines, language, Readiness(warm_up, local=local), local)
+        context = Context(engines, language, Readiness(warm_up, is_loaded=is_loaded, local=local), local)
         words = context.words
         with gr.Row(elem_classes="alm-head"):
             words(gr.HTML, {"value": _masthead}, elem_classes="alm-masthead")
@@ -66,36 +75,41 @@ def _wire(app: gr.Blocks, context: Context, switch: gr.Button, status: gr.HTML) 
     language = context.language
     spoken: gr.State = gr.State("en")  # what the page shows; `language` is what the browser remembers
 
+    speaking: dict[str, str] = {}  # the same by session, for a status line that outlives a change of language
+
     def arrive(request: gr.Request, chosen: str) -> tuple[str, str]:
         """The page is up: begin to load the weights, and speak the visitor's language."""
         context.readiness.start()
         speaks = chosen or preferred(request.headers.get("accept-language", ""))
+        speaking[session(request)] = speaks
         return speaks, speaks
 
-    def change(current: str) -> tuple[str, str]:
+    def change(request: gr.Request, current: str) -> tuple[str, str]:
         other: Language = "en" if current == "zh" else "zh"
+        speaking[session(request)] = other
         return other, other
 
-    async def watch(speaks: str) -> AsyncIterator[str]:
-        """The status line until the model is there."""
+    async def watch(request: gr.Request) -> AsyncIterator[str]:
+        """The status line until the model is there, or the visitor has left."""
         shown = ""
-        while True:
-            settled = context.readiness.settled
+        while speaks := speaking.get(session(request)):
+            state = context.readiness.look()
             line = context.readiness.html(speaks)
             if line != shown:
                 shown = line
                 yield line
-            if settled:
+            if state == "ready":
                 return
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(2 if state == "failed" else 0.25)
 
     def leave(request: gr.Request) -> None:
         """The page was closed: nobody waits for its runs any more."""
         context.stops.leave(session(request))
+        speaking.pop(session(request), None)
 
     # Gradio tells of a changed state to events in the queue alone.
     app.load(arrive, language, [language, spoken], concurrency_limit=None, **PRIVATE).then(
-        watch, language, status, concurrency_limit=None, **PRIVATE
+        watch, None, status, concurrency_limit=None, **PRIVATE
     )
     switch.click(change, language, [language, spoken], concurrency_limit=None, **PRIVATE)
     # Only when it really changes: a page works for every component that is named here.

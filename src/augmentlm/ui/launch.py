@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import socket
 import time
@@ -48,11 +49,24 @@ def launch(
         print(f"Port {PORT} is in use, so this is port {chosen}.", flush=True)
     print(f"AugmentLM is open at {address}  (Ctrl-C ends it)", flush=True)
     if mcp:
+        answer_in_json(app.mcp_server_obj)
         print(f"MCP server: {address}gradio_api/mcp/", flush=True)
     if wait:
         _until_interrupted()
         app.close(verbose=False)
     return address
+
+
+def answer_in_json(server: Any) -> None:
+    """Let Gradio's MCP server write each list and object as JSON; its own way is Python's `repr` of the whole."""
+    write = server.postprocess_output_data
+
+    def write_json(data: list[Any], root_url: str) -> Any:
+        results = [part for item in data for part in (item if isinstance(item, tuple) else (item,))]
+        texts = [part if isinstance(part, str) else json.dumps(part, ensure_ascii=False) for part in results]
+        return write(texts, root_url)
+
+    server.postprocess_output_data = write_json
 
 
 def page_settings() -> dict[str, Any]:

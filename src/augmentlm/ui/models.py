@@ -103,6 +103,7 @@ class _Models:
                 context.stops.end(session(request), place, flag)
 
         def finish(language: str) -> Shown:
+            context.readiness.start()  # what it lacked may have come with these weights
             # Models may share their weights, so all cards are drawn anew.
             return {**self._refresh(language), card.cancel: gr.update(visible=False)}
 

@@ -11,13 +11,12 @@ from augmentlm import catalog
 from augmentlm.augmenter import Augmenter, load
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import InputError
+from augmentlm.machine import BITS, inspect, variants
 from augmentlm.tasks import Task
 from augmentlm.ui import markup
-from augmentlm.ui.context import Context
+from augmentlm.ui.context import PRIVATE, Context
 from augmentlm.ui.texts import Language, say
 from augmentlm.weights import Progress, is_cached
-
-_PRECISIONS = ("nf4", "int8", "bf16")
 
 
 @dataclass(frozen=True)
@@ -94,10 +93,18 @@ def build(context: Context, task: Task) -> list[Any]:
             )
             quantization = words(
                 gr.Dropdown,
-                {"label": "options.precision", "info": "options.precision_info", "choices": _precisions},
+                {
+                    "label": "options.precision",
+                    "info": "options.precision_info",
+                    "choices": lambda language: _precisions(task, language),
+                },
                 value="",
                 filterable=False,
             )
+        # What had to be downloaded may be here by now.
+        model.focus(
+            lambda language: gr.update(choices=_models(task, language)), context.language, model, queue=False, **PRIVATE
+        )
         with gr.Row():
             temperature = _slider(context, "temperature", 0, 1.5, 0.05, usual.temperature)
             top_p = _slider(context, "top_p", 0.05, 1, 0.05, usual.top_p)
@@ -168,5 +175,10 @@ def _models(task: Task, language: Language) -> list[tuple[str, str]]:
     return choices
 
 
-def _precisions(language: Language) -> list[tuple[str, str]]:
-    return [(say(language, "options.precision_auto"), ""), *((name.upper(), name) for name in _PRECISIONS)]
+def _precisions(task: Task, language: Language) -> list[tuple[str, str]]:
+    """Those in which some model of the task runs on this computer, the smallest first."""
+    here = inspect()
+    ways = [way for entry in catalog.models_for(task) for way in variants(entry, here)]
+    able = {way.quantization for way in ways if way.fits and way.engine == "transformers"}
+    names = sorted(able, key=lambda name: BITS[name])
+    return [(say(language, "options.precision_auto"), ""), *((name.upper(), name) for name in names)]

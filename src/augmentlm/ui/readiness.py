@@ -20,11 +20,19 @@ State = Literal["starting", "downloading", "loading", "ready", "failed"]
 class Readiness:
     """Warms up a model once, in the background. `warm_up` fetches and loads it, telling a progress callback.
 
+    `is_loaded` says whether the model is there, as it may be after a failure when somebody's work has loaded it.
     `local` says that the visitor sits at this computer.
     """
 
-    def __init__(self, warm_up: Callable[[Progress], None], *, local: bool = True) -> None:
+    def __init__(
+        self,
+        warm_up: Callable[[Progress], None],
+        *,
+        is_loaded: Callable[[], bool] = lambda: False,
+        local: bool = True,
+    ) -> None:
         self._warm_up = warm_up
+        self._is_loaded = is_loaded
         self._local = local
         self._lock = threading.Lock()
         self._running = False
@@ -33,10 +41,12 @@ class Readiness:
         self._error: BaseException | None = None
         self.state: State = "starting"
 
-    @property
-    def settled(self) -> bool:
-        """Nothing more will happen by itself."""
-        return self.state in ("ready", "failed")
+    def look(self) -> State:
+        """How it stands now."""
+        with self._lock:
+            if self.state == "failed" and self._is_loaded():
+                self.state, self._error = "ready", None
+            return self.state
 
     def start(self) -> None:
         """Begin, unless it is under way or done. After a failure it is tried again."""
