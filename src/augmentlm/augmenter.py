@@ -17,7 +17,7 @@ from augmentlm.engines.pool import EnginePool, default_pool
 from augmentlm.errors import InputError
 from augmentlm.machine import Plan, inspect, plan
 from augmentlm.results import Result, TextStream
-from augmentlm.tasks import TASKS, Style, Task, TaskInput, check_input, parse, render
+from augmentlm.tasks import TASKS, Message, Style, Task, TaskInput, check_input, parse, render
 from augmentlm.weights import Progress, is_cached
 
 __all__ = ["Augmenter", "Result", "TextStream", "load"]
@@ -122,6 +122,17 @@ class Augmenter:
         if rows:
             yield from self._batch(rows, stop or threading.Event())
 
+    def converse(
+        self, chats: Sequence[Sequence[Message]], *, stop: threading.Event | None = None, **sampling: Any
+    ) -> Iterator[tuple[int, Completion]]:
+        """The model's next turn in each chat, as they finish, each with its index: for work that brings its own
+        prompts. Nothing is parsed or checked."""
+        settings = self._sampling(sampling)
+        requests = [Request(tuple(chat), self._seeded(settings, sample=0), self._source.adapter) for chat in chats]
+        event = stop or threading.Event()
+        with self._source.lease(event) as engine, closing(engine.generate(requests, event)) as completions:
+            yield from completions
+
     def _stream(self, value: TaskInput, sampling: Sampling, stop: threading.Event) -> Iterator[str | Result]:
         # `closing`, because a reader who leaves early must not leave the model running.
         with (
@@ -158,10 +169,13 @@ class Augmenter:
         return sampling
 
     def _request(self, value: TaskInput, sampling: Sampling, sample: int) -> Request:
+        messages = render(self.task, value, self._source.style)
+        return Request(messages, self._seeded(sampling, sample), self._source.adapter)
+
+    def _seeded(self, sampling: Sampling, sample: int) -> Sampling:
         # Every row gets a seed of its own, drawn here when none is given, so that each can be repeated.
         seed = secrets.randbelow(2**31) if sampling.seed is None else sampling.seed + sample
-        messages = render(self.task, value, self._source.style)
-        return Request(messages, replace(sampling, seed=seed), self._source.adapter)
+        return replace(sampling, seed=seed)
 
     def _result(self, index: int, value: TaskInput, completion: Completion, earlier: dict[str, str]) -> Result:
         parsed = parse(self.task, completion.text)

@@ -38,8 +38,11 @@ def test_a_source_that_begins_so_itself_excuses_the_text():
     assert preamble("Prompt: a city at night", source="Prompt: a dog on a beach") is None
 
 
-def test_words_of_the_task_prompt_leak_only_when_the_user_did_not_write_them():
-    text = "Reply with the rewritten prompt alone."
+@pytest.mark.parametrize(
+    "text",
+    ["Reply with the rewritten prompt alone.", "Write a new instruction of the same type as the given one."],
+)
+def test_words_of_the_task_prompt_leak_only_when_the_user_did_not_write_them(text):
     assert leak(text, "write a poem").code == "prompt_leak"
     assert leak(text, f"what does '{text}' mean") is None
 

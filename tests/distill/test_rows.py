@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from augmentlm.distill import rows
@@ -45,3 +48,21 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(InputError, match="can't be written"):
         rows.append(tmp_path / "file" / "rows.jsonl", {})
+
+
+def test_a_folder_is_one_process_s_at_a_time(tmp_path):
+    folder = tmp_path / "new" / "folder"
+    with rows.exclusive(folder):
+        script = (
+            "import sys; from pathlib import Path; from augmentlm.distill.rows import exclusive\n"
+            "try:\n    exclusive(Path(sys.argv[1])).__enter__()\nexcept Exception as error:\n    print(error)"
+        )
+        other = [sys.executable, "-c", script, str(folder)]
+        assert "Another process is working in" in subprocess.run(other, capture_output=True, text=True).stdout
+    assert subprocess.run(other, capture_output=True, text=True).stdout == ""
+
+
+def test_a_folder_that_can_not_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="can't be written"), rows.exclusive(tmp_path / "file" / "folder"):
+        pass

@@ -26,6 +26,7 @@ _LEAKS = (
     "<|endoftext|>",
     "Reply with the rewritten prompt",
     "Reply with the new instruction",
+    "a new instruction of the same type as the given one",
     "### End",
 )
 _LOOP_WORDS, _LOOP_TIMES = 6, 4

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from augmentlm import __version__
-from augmentlm.cli import publish
+from augmentlm.cli import export, publish
 from augmentlm.errors import AugmentLMError, EngineError, PublishError, StoppedError, WeightsError
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def _run(options: argparse.Namespace, pool: EnginePool | None) -> int:
             return app.run(options)
         case "publish":
             return publish.run(options)
+        case "export":
+            return export.run(options)
         case "train":
             from augmentlm.cli import distill
 
@@ -115,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_train(verbs.add_parser("train", help="train a task model from a recipe"))
     _add_evaluate(verbs.add_parser("evaluate", help="measure models side by side on prompts never trained on"))
+    export.add_parser(verbs)
 
     app = verbs.add_parser("app", help="open the app in the browser", description="Serve the app for the browser.")
     app.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")

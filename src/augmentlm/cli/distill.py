@@ -5,20 +5,16 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augmentlm import catalog
-from augmentlm.cli.progress import DownloadProgress, duration
+from augmentlm.cli.progress import DownloadProgress, RowProgress
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
     from augmentlm.distill.samples import System
-
-_QUIET_SECONDS = 10.0
-"""Between two lines about the same system: a row a line would be thousands."""
 
 
 def train(options: argparse.Namespace) -> int:
@@ -33,14 +29,14 @@ def train(options: argparse.Namespace) -> int:
         raise MissingExtraError(
             f"Training needs {', '.join(missing)}, not installed here.", hint='Run `pip install -e ".[gpu]"`.'
         )
-    base = options.base or _base(recipe.base)
+    base = options.base or base_folder(recipe.base)
     from augmentlm.distill.train import train
 
     print(train(recipe, base, options.data, options.out))
     return 0
 
 
-def _base(name: str) -> Path:
+def base_folder(name: str) -> Path:
     """The folder that a base is trained from: what was fetched, converted first when it is a GGUF file."""
     from augmentlm.engines.convert import dequantise
     from augmentlm.weights import fetch_model
@@ -79,7 +75,7 @@ def evaluate(options: argparse.Namespace, pool: EnginePool | None) -> int:
     if options.verdicts:
         blind.import_verdicts(options.verdicts, options.key, options.reader, options.out / options.task)
     with DownloadProgress(sys.stderr) as progress:
-        told = _Told()
+        told = RowProgress("samples")
         report = evaluate(plan, options.out, pool=pool, progress=progress, told=told)
         if options.report or options.results:
             from augmentlm.reports.comparison import compare
@@ -147,23 +143,3 @@ def _check(options: argparse.Namespace) -> None:
 
 def _say(text: str) -> None:
     print(f"augmentlm: {text}", file=sys.stderr, flush=True)
-
-
-class _Told:
-    """A line on stderr now and then: which system, how many rows, how long it will take."""
-
-    def __init__(self) -> None:
-        self._system = ""
-        self._started = self._said = 0.0
-        self._begun_at = 0
-
-    def __call__(self, system: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if system != self._system:
-            self._system, self._started, self._begun_at = system, now, done
-        elif now - self._said < _QUIET_SECONDS and done < total:
-            return
-        self._said = now
-        made, seconds = done - self._begun_at, now - self._started
-        left = f", {duration(seconds / made * (total - done))} left" if made and done < total else ""
-        _say(f"{system}: {done} of {total} samples{left}")

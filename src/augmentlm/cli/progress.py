@@ -1,7 +1,8 @@
-"""A download's progress on a terminal: one line that is redrawn; elsewhere a few plain lines."""
+"""Progress on a terminal: of a download, one line that is redrawn; of rows, a line now and then."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -9,10 +10,11 @@ from typing import Self, TextIO
 
 from augmentlm.weights.disk import size
 
-__all__ = ["DownloadProgress", "duration", "size"]
+__all__ = ["DownloadProgress", "RowProgress", "duration", "size"]
 
 _REDRAW_SECONDS = 0.1
 _QUIET_STEPS = 4  # without a terminal: a line at each quarter
+_QUIET_SECONDS = 10.0  # between two lines about the same work: a row a line would be thousands
 
 
 class DownloadProgress:
@@ -73,3 +75,24 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     minutes = round(whole / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class RowProgress:
+    """A line on stderr now and then: which work, how many rows (`noun`), how long it will take."""
+
+    def __init__(self, noun: str) -> None:
+        self._noun = noun
+        self._work = ""
+        self._started = self._said = 0.0
+        self._begun_at = 0
+
+    def __call__(self, work: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if work != self._work:
+            self._work, self._started, self._begun_at = work, now, done
+        elif now - self._said < _QUIET_SECONDS and done < total:
+            return
+        self._said = now
+        made, seconds = done - self._begun_at, now - self._started
+        left = f", {duration(seconds / made * (total - done))} left" if made and done < total else ""
+        print(f"augmentlm: {work}: {done} of {total} {self._noun}{left}", file=sys.stderr, flush=True)

@@ -67,9 +67,22 @@ def evaluate(
 
     Beside it are each system's samples (`<system>.jsonl`), what failed of them (`failed/`) and the verdicts. A run that
     was stopped goes on where it ended. Without torch the measures that need embeddings are left out, and `left_out`
-    says so. Raises `StoppedError` when `stop` is set, `InputError` for rows of other settings, and what engines raise.
+    says so. Raises `StoppedError` when `stop` is set, `InputError` for rows of other settings or a folder that another
+    process works in, and what engines raise.
     """
-    stop = stop or threading.Event()
+    with rows.exclusive(out / plan.task):
+        return _evaluate(plan, out, embed, pool, stop or threading.Event(), progress, told)
+
+
+def _evaluate(
+    plan: Plan,
+    out: Path,
+    embed: Callable[[], Embed],
+    pool: EnginePool | None,
+    stop: threading.Event,
+    progress: Progress | None,
+    told: Told | None,
+) -> dict[str, Any]:
     folder = out / plan.task
     made = collect(plan, out, pool=pool, stop=stop, progress=progress, told=told)
     first = first_samples(made)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from augmentlm.errors import InputError
 
@@ -36,6 +39,26 @@ def append(path: Path, row: dict[str, Any]) -> None:
             file.write(json.dumps(row, ensure_ascii=False).encode(errors="replace") + b"\n")
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror}.", hint="Choose another folder.") from error
+
+
+@contextmanager
+def exclusive(folder: Path) -> Generator[None, None, None]:
+    """Keep other processes from growing the files of `folder` while the block runs. Raises `InputError` at once when
+    one does already; a process that was killed holds nothing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"Another process is working in {folder}.", hint="Wait for it, or choose another folder."
+        ) from error
+    except OSError as error:
+        raise InputError(f"{folder} can't be written: {error.strerror}.", hint="Choose another folder.") from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def json_object(line: str) -> dict[str, Any] | None:

@@ -1,0 +1,88 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from augmentlm.cli import main
+from tiny_models import write_adapter
+
+OURS = "augmentlm-0.5b-refine"
+
+
+@pytest.fixture
+def trained(tiny_base, tmp_path):
+    """What `train` leaves: the recipe and the adapter."""
+    folder = tmp_path / "trained"
+    write_adapter(tiny_base, folder / "adapter", 1)
+    (folder / "recipe.json").write_text(json.dumps({"task": "refine", "base": "qwen2.5-coder-0.5b-instruct"}))
+    return folder
+
+
+@pytest.fixture
+def export(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path / "home"))
+
+    def export(*arguments):
+        code = main(["export", *map(str, arguments)])
+        return code, *capsys.readouterr()
+
+    return export
+
+
+def test_a_trained_adapter_is_written_for_every_program(export, trained, tiny_base, tmp_path):
+    out = tmp_path / "out"
+    code, printed, err = export(trained, "--out", out, "--gguf", "--merged", "--base", tiny_base)
+    assert code == 0, err
+    assert printed.split() == [str(out / name) for name in ("adapter_config.json", "adapter.gguf", "merged")]
+    config = json.loads((out / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["base_model_name_or_path"] == "Qwen/Qwen2.5-Coder-0.5B-Instruct"
+    assert (out / "merged" / "model.safetensors").is_file()
+    assert not list(out.rglob("*.part"))
+
+
+def test_the_gguf_holds_the_numbers_of_the_adapter(export, trained, tmp_path):
+    from gguf import GGUFReader
+    from safetensors.numpy import load_file
+
+    assert export(trained / "adapter", "--out", tmp_path / "out", "--gguf")[0] == 0
+    tensors = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    found = {tensor.name: tensor.data for tensor in GGUFReader(tmp_path / "out" / "adapter.gguf").tensors}
+    assert len(found) == len(tensors)
+    name = "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight"
+    np.testing.assert_array_equal(found["blk.1.attn_q.weight.lora_a"], tensors[name])
+
+
+def test_a_shipped_adapter_is_exported_by_its_name(export, tmp_path):
+    code, _, err = export(OURS, "--out", tmp_path / "out")
+    assert code == 0 and "the base is qwen2.5-coder-0.5b-instruct" in err
+    assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
+
+
+def test_an_exported_adapter_says_itself_what_its_base_is(export, trained, tmp_path):
+    assert export(trained, "--out", tmp_path / "one")[0] == 0
+    shutil.move(tmp_path / "one", tmp_path / "elsewhere")
+    code, _, err = export(tmp_path / "elsewhere", "--out", tmp_path / "two")
+    assert code == 0 and "qwen2.5-coder-0.5b-instruct" in err
+    one, two = (tmp_path / name / "adapter_model.safetensors" for name in ("elsewhere", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_what_is_no_adapter_is_said_in_a_line(export, trained, tiny_base, tmp_path):
+    for arguments, words in (
+        ((tiny_base, "--out", tmp_path / "out"), "There is no adapter in"),
+        (("qwen2.5-coder-0.5b-instruct", "--out", tmp_path / "out"), "has no adapter"),
+        (("nothing", "--out", tmp_path / "out"), "no model called 'nothing'"),
+        ((trained / "adapter", "--out", trained / "adapter"), "written over itself"),
+    ):
+        code, out, err = export(*arguments)
+        assert code == 2 and out == "" and words in err.splitlines()[-1]
+    (trained / "recipe.json").unlink()
+    code, _, err = export(trained, "--out", tmp_path / "out")
+    assert code == 2 and "which is no base here" in err
+
+
+def test_merging_without_torch_says_what_to_install(export, trained, monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, _, err = export(trained, "--out", tmp_path / "out", "--merged")
+    assert code == 2 and "Merging needs torch, transformers, peft" in err and not (tmp_path / "out").exists()
