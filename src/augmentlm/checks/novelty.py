@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from augmentlm.checks.finding import Finding
 
@@ -23,7 +23,7 @@ def rouge_l(first: str, second: str) -> float:
     a, b = tokens(first), tokens(second)
     if not a or not b:
         return 1.0 if first.strip() == second.strip() else 0.0
-    return 2 * _common_subsequence(a, b) / (len(a) + len(b))
+    return 2 * common_subsequence(a, b) / (len(a) + len(b))
 
 
 def near_copy(text: str, others: Mapping[str, str], threshold: float = NEAR_COPY) -> Finding | None:
@@ -34,7 +34,7 @@ def near_copy(text: str, others: Mapping[str, str], threshold: float = NEAR_COPY
     return Finding("near_copy", f"{score:.2f} ROUGE-L with {label}")
 
 
-def _common_subsequence(a: list[str], b: list[str]) -> int:
+def common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
     """Length of the longest common subsequence, a machine word of columns at a time (Hyyrö 2004)."""
     places: dict[str, int] = {}
     for index, token in enumerate(a):
