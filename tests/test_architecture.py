@@ -18,14 +18,26 @@ MODULES = {
 
 LAYERS = (  # from the ground up
     {"errors", "tasks", "catalog", "weights", "hardware", "machine"},
-    {"engines", "checks", "formats", "measures"},
+    {"engines", "checks", "examples", "formats", "measures", "schemas", "tables"},
     {"augmenter", "results"},
     {"runs", "arena", "distill", "hub"},
     {"reports"},
     {"ui"},
     {"cli"},
 )
-HEAVY = ("torch", "transformers", "gradio", "xllamacpp", "huggingface_hub", "bitsandbytes", "peft", "gguf", "pandas")
+HEAVY = (
+    "torch",
+    "transformers",
+    "gradio",
+    "xllamacpp",
+    "huggingface_hub",
+    "bitsandbytes",
+    "peft",
+    "gguf",
+    "pandas",
+    "pyarrow",
+    "datasets",
+)
 MAX_LINES = 350
 
 
@@ -81,11 +93,13 @@ def test_no_two_modules_need_each_other_to_load() -> None:
         "augmentlm.augmenter",
         "augmentlm.cli.distill",
         "augmentlm.cli.generate",
+        "augmentlm.cli.run",
         "augmentlm.cli.models",
         "augmentlm.cli.publish",
         "augmentlm.distill.evaluate",
         "augmentlm.hub.cards",
         "augmentlm.hub.release",
+        "augmentlm.runs.run",
     ],
 )
 def test_starting_pulls_in_nothing_heavy(module: str) -> None:

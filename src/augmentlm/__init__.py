@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from augmentlm.augmenter import Augmenter, load
+    from augmentlm.runs.run import run
 
 __version__ = "0.1.0"
-__all__ = ["Augmenter", "__version__", "load"]
+__all__ = ["Augmenter", "__version__", "load", "run"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from augmentlm import augmenter
 
         return getattr(augmenter, name)
+    if name == "run":
+        from augmentlm.runs.run import run
+
+        return run
     raise AttributeError(f"module 'augmentlm' has no attribute {name!r}")

@@ -18,7 +18,7 @@ from augmentlm.errors import InputError
 from augmentlm.machine import Plan, inspect, plan
 from augmentlm.results import Result, TextStream
 from augmentlm.tasks import TASKS, Message, Style, Task, TaskInput, check_input, parse, render
-from augmentlm.weights import Progress, is_cached
+from augmentlm.weights import Progress, identity, is_cached
 
 __all__ = ["Augmenter", "Result", "TextStream", "load"]
 
@@ -82,6 +82,15 @@ class Augmenter:
     def quantization(self) -> str:
         return self._source.quantization
 
+    @property
+    def weights(self) -> dict[str, str]:
+        """What identifies the weights: digests by name, the commit of a repository, or the address of a server."""
+        return self._source.weights
+
+    def sampling(self, **wanted: Any) -> Sampling:
+        """The task's usual sampling with what is wanted instead (`temperature`, …). Raises `InputError`."""
+        return self._sampling(wanted)
+
     def warm_up(self, stop: threading.Event | None = None) -> None:
         """Fetch and load the weights now instead of at the first use."""
         with self._source.lease(stop or threading.Event()):
@@ -132,6 +141,34 @@ class Augmenter:
         event = stop or threading.Event()
         with self._source.lease(event) as engine, closing(engine.generate(requests, event)) as completions:
             yield from completions
+
+    def rows(
+        self,
+        rows: Sequence[tuple[TaskInput, int]],
+        *,
+        contexts: Sequence[tuple[Message, ...]] | None = None,
+        stop: threading.Event | None = None,
+        **sampling: Any,
+    ) -> Iterator[Result]:
+        """One result for each (input, sampling seed), as they finish; `Result.index` says of which.
+
+        `contexts` are the turns of the conversation before each input, for `respond`. Results are not checked against
+        each other. Raises `InputError` for an input that can't be worked on.
+        """
+        settings = self._sampling(sampling)
+        work = []
+        for index, (value, seed) in enumerate(rows):
+            checked = check_input(self.task, value)
+            request = self._request(checked, replace(settings, seed=seed), 0)
+            if contexts and contexts[index]:
+                request = replace(request, messages=(*contexts[index], *request.messages))
+            work.append((index, checked, request))
+        with self._source.lease(stop or threading.Event()) as engine:
+            requests = [request for _, _, request in work]
+            with closing(engine.generate(requests, stop or threading.Event())) as completions:
+                for place, completion in completions:
+                    index, value, _ = work[place]
+                    yield self._result(index, value, completion, {})
 
     def _stream(self, value: TaskInput, sampling: Sampling, stop: threading.Event) -> Iterator[str | Result]:
         # `closing`, because a reader who leaves early must not leave the model running.
@@ -246,6 +283,10 @@ class _Local:
     def adapter(self) -> str | None:
         return self.entry.name if self.entry.adapter else None
 
+    @property
+    def weights(self) -> dict[str, str]:
+        return identity(self.entry)
+
     def lease(self, stop: threading.Event) -> AbstractContextManager[Engine]:
         return self.pool.lease(self.plan, progress=self.progress, stop=stop)
 
@@ -256,6 +297,7 @@ class _Remote:
 
     name: str
     server: Engine
+    weights: dict[str, str]
     engine: str = "endpoint"
     quantization: str = "unknown"
     style: Style = "prompted"
@@ -270,4 +312,4 @@ def _remote(endpoint: str, model: str | None, api_key: str | None) -> _Remote:
 
     if not model:
         raise InputError("An endpoint needs the name of a model.", hint="Name it as the server does, such as qwen-max.")
-    return _Remote(model, EndpointEngine(endpoint, model, api_key))
+    return _Remote(model, EndpointEngine(endpoint, model, api_key), {"endpoint": endpoint})

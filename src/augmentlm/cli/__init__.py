@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from augmentlm import __version__
-from augmentlm.cli import export, publish
+from augmentlm.cli import export, publish, run
 from augmentlm.errors import AugmentLMError, EngineError, PublishError, StoppedError, WeightsError
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def _run(options: argparse.Namespace, pool: EnginePool | None) -> int:
             return publish.run(options)
         case "export":
             return export.run(options)
+        case "run":
+            return run.run(options, pool)
         case "train":
             from augmentlm.cli import distill
 
@@ -111,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     pair.add_argument("--file", type=Path, help="the same, named")
     _add_generation(pair)
 
+    run.add_parser(verbs)
     _add_models(verbs.add_parser("models", help="what there is, what fits this machine, downloads, cards"))
 
     publish.add_parser(verbs)

@@ -22,9 +22,9 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from augmentlm.disk import size
     from augmentlm.hub import bundles, collection
     from augmentlm.hub.release import publish
+    from augmentlm.weights.disk import size
 
     if options.kind == "collection":
         print(collection.publish(options.owner))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
 from collections.abc import Callable, Sequence
@@ -22,8 +21,7 @@ from augmentlm.engines.base import Finish
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import EngineError, InputError
 from augmentlm.tasks import PROMPT_VERSION, Pair, Parsed, Task, parse
-from augmentlm.weights import Progress, home
-from augmentlm.weights.snapshots import Snapshot
+from augmentlm.weights import Progress, identity
 
 Told = Callable[[str, int, int], None]
 """Hears of a system's name, its rows so far and its rows in all."""
@@ -57,15 +55,7 @@ class System:
         """What identifies the weights: digests, the commit of a repository (once it is downloaded), or the server."""
         if self.endpoint:
             return {"endpoint": self.endpoint}
-        model = catalog.model(self.model)
-        if model.artifact.sha256:
-            found = {model.artifact.name: f"sha256:{model.artifact.sha256}"}
-        else:
-            locked = Snapshot(model.artifact, home() / "weights").locked
-            found = {model.artifact.name: f"commit:{locked.commit}" if locked else "not downloaded"}
-        if model.adapter:
-            found["adapter"] = f"sha256:{_digest(catalog.cards_folder() / model.adapter.folder)}"
-        return found
+        return identity(catalog.model(self.model))
 
 
 @dataclass(frozen=True)
@@ -173,11 +163,3 @@ def _kept(
                 )
         found[prompt.id, row["sample"]] = Sample(task, prompt, row["sample"], row["text"], row["finish"])
     return found
-
-
-def _digest(adapter: Path) -> str:
-    """The digest of an adapter's weights."""
-    found = sorted(adapter.glob("*.safetensors"))
-    if not found:
-        raise InputError(f"There are no weights in {adapter}.", hint="Export the adapter first.")
-    return hashlib.sha256(b"".join(path.read_bytes() for path in found)).hexdigest()

@@ -7,9 +7,9 @@ from typing import Any
 
 from augmentlm import catalog
 from augmentlm.catalog import Model
-from augmentlm.disk import size
 from augmentlm.machine import BITS, WORKING_CONTEXT, EngineName, bytes_needed, gguf_quantization
 from augmentlm.tasks import Pair, Task, format_pairs
+from augmentlm.weights.disk import size
 
 EXAMPLES: dict[Task, str] = {
     "refine": "write about dogs",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from augmentlm.disk import size
+from augmentlm.weights.disk import size
 
 Content = bytes | Path
 """What a file holds, or where it lies."""

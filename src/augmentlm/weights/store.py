@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import threading
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from augmentlm import catalog
 from augmentlm.catalog import Artifact, Model
 from augmentlm.errors import WeightsError
 from augmentlm.weights.disk import Meter, Progress, check, explained
@@ -66,6 +68,21 @@ def fetch_model(model: Model, *, progress: Progress | None = None, stop: threadi
         paths.append(fetch(artifact, progress=hears, stop=stop))
     Meter(sum(_place(artifact).total for artifact in artifacts), progress).finish()
     return paths[0]
+
+
+def identity(model: Model) -> dict[str, str]:
+    """What the weights of a model are: digests by name, or the commit of a repository once it was downloaded."""
+    if model.artifact.sha256:
+        found = {model.artifact.name: f"sha256:{model.artifact.sha256}"}
+    else:
+        locked = Snapshot(model.artifact, home() / "weights").locked
+        found = {model.artifact.name: f"commit:{locked.commit}" if locked else "not downloaded"}
+    if model.adapter:
+        files = sorted((catalog.cards_folder() / model.adapter.folder).glob("*.safetensors"))
+        if not files:
+            raise WeightsError(f"The adapter of {model.name} has no weights.", hint="Export the adapter first.")
+        found["adapter"] = f"sha256:{hashlib.sha256(b''.join(path.read_bytes() for path in files)).hexdigest()}"
+    return found
 
 
 def _part_of(progress: Progress | None, before: int, after: int) -> Progress | None:

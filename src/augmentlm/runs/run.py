@@ -1,0 +1,223 @@
+"""`run`: the whole of a data set run, from seeds to files, telling how far it is."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from augmentlm import schemas, tables
+from augmentlm.augmenter import Augmenter, load
+from augmentlm.engines.pool import EnginePool
+from augmentlm.errors import AugmentLMError, InputError
+from augmentlm.examples import Example
+from augmentlm.runs.journal import Journal, held, is_run
+from augmentlm.runs.outputs import Output, usual_schema, write
+from augmentlm.runs.rows import gather, read_run
+from augmentlm.runs.runner import Progress, Runner
+from augmentlm.runs.spec import Checks, Spec, Step, check_seeds, check_steps, differences
+from augmentlm.tasks import Task
+from augmentlm.weights import Progress as Downloaded
+
+REFERENCE = "qwen2.5-coder-1.5b-instruct"
+"""What answers instructions unless another model is named."""
+
+
+@dataclass(frozen=True)
+class Using:
+    """What a step runs on; None leaves it to the task's default. With `endpoint`, `model` is the server's name."""
+
+    model: str | None = None
+    engine: str | None = None
+    quantization: str | None = None
+    endpoint: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    sampling: Mapping[str, float | int | None] = field(default_factory=dict)
+
+    def load(self, task: Task, pool: EnginePool | None, downloaded: Downloaded | None) -> Augmenter:
+        model = self.model or (REFERENCE if task == "respond" and not self.endpoint else None)
+        return load(
+            task,
+            model,
+            engine=self.engine,
+            quantization=self.quantization,
+            endpoint=self.endpoint,
+            api_key=self.api_key,
+            pool=pool,
+            progress=downloaded,
+        )
+
+
+def run(
+    seeds: str | Path | Sequence[Example | str | Mapping[str, Any]],
+    out: str | Path,
+    *,
+    steps: Sequence[str] = ("expand", "respond"),
+    n: int | None = None,
+    using: Mapping[str, Using] | None = None,
+    checks: Checks | None = None,
+    columns: Mapping[str, str] | None = None,
+    schema: schemas.Name | None = None,
+    file: str = "jsonl",
+    with_seeds: bool = False,
+    provenance: bool = True,
+    seed: int = 0,
+    pool: EnginePool | None = None,
+    stop: threading.Event | None = None,
+    downloaded: Downloaded | None = None,
+) -> Iterator[Progress]:
+    """Work on the run in the folder `out` until `n` rows are accepted, yielding how far it is.
+
+    `seeds` is the name of a file, a folder or a data set of the hub, or rows: examples, instructions, or dictionaries
+    with the usual names (`columns` maps ours to others, see `schemas.read`). `schema`, `file`, `with_seeds` and
+    `provenance` say how the data set is written (see `Output`); the schema is that of the seeds unless named.
+
+    A folder without a run begins one. In a folder with one the same arguments go on with it and do only what is
+    missing; a larger `n` extends it, and anything else that changed raises `InputError` with its name. `n` defaults to
+    the number of seeds. `using` says by step what it runs on. Whenever it ends, the files are written.
+
+    Raises `InputError`, `StoppedError` once `stop` is set, and what engines raise; nothing that was made is lost.
+    """
+    tasks = check_steps(steps)
+    read_as, examples = _examples(seeds, columns)
+    output = Output(schema or usual_schema(examples, read_as), file, with_seeds, provenance)
+    check_seeds(tasks, examples)
+    multiplies = any(task in ("expand", "pair") for task in tasks)
+    wanted = len(examples) if n is None else n
+    if wanted < 1:
+        raise InputError(f"{wanted} rows can't be made.", hint="Ask for one or more.")
+    if not multiplies and wanted > len(examples):
+        raise InputError(
+            f"{','.join(tasks)} makes one row of each seed: at most {len(examples)}, not {wanted}.",
+            hint="Add expand or pair to the steps, or ask for fewer.",
+        )
+    unknown = [name for name in using or {} if name not in tasks]
+    if unknown:
+        raise InputError(f"{unknown[0]} is not one of the steps.", hint=f"The steps are {','.join(tasks)}.")
+    uses = [(using or {}).get(task, Using()) for task in tasks]
+    augmenters = [use.load(task, pool, downloaded) for task, use in zip(tasks, uses, strict=True)]
+    stop = stop or threading.Event()
+    spec = Spec(
+        steps=tuple(_step(augmenter, use, stop) for augmenter, use in zip(augmenters, uses, strict=True)),
+        n=wanted,
+        seed=seed,
+        checks=checks or Checks(),
+    )
+    yield from _work(Path(out), spec, examples, output, augmenters, stop)
+
+
+def resume(
+    out: str | Path,
+    *,
+    n: int | None = None,
+    api_key: str | None = None,
+    pool: EnginePool | None = None,
+    stop: threading.Event | None = None,
+    downloaded: Downloaded | None = None,
+) -> Iterator[Progress]:
+    """Go on with the run in a folder, to `n` rows if that is given. It is as `run` with what the run was begun with."""
+    before = read_run(Path(out))
+    uses = [_as_before(step, api_key) for step in before.spec.steps]
+    spec = replace(before.spec, n=n or before.spec.n)
+    stop = stop or threading.Event()
+    augmenters = [use.load(step.task, pool, downloaded) for use, step in zip(uses, spec.steps, strict=True)]
+    now = replace(
+        spec, steps=tuple(_step(augmenter, use, stop) for augmenter, use in zip(augmenters, uses, strict=True))
+    )
+    yield from _work(Path(out), now, before.seeds, output_of(Path(out)), augmenters, stop)
+
+
+def _as_before(step: Step, api_key: str | None) -> Using:
+    name, _, address = step.digest.partition("=")
+    if name == "endpoint":
+        return Using(step.model, endpoint=address, api_key=api_key, sampling=step.sampling)
+    return Using(step.model, step.engine, step.quantization, sampling=step.sampling)
+
+
+def output_of(folder: Path) -> Output:
+    """How a run's data set is written."""
+    with closing(Journal(folder)) as journal:
+        return Output(**(journal.meta("output") or {}))
+
+
+def _work(
+    folder: Path,
+    spec: Spec,
+    seeds: Sequence[Example],
+    output: Output,
+    augmenters: Sequence[Augmenter],
+    stop: threading.Event,
+) -> Iterator[Progress]:
+    with held(folder), closing(_journal(folder, spec, seeds)) as journal:
+        try:
+            journal.set_meta("ended", "")
+            journal.set_meta("output", output.as_json())
+            last = Progress(0, 0, spec.n)
+            for last in Runner(journal, augmenters, stop).work():
+                yield last
+            journal.set_meta("ended", last.ended)
+        finally:
+            write(gather(journal), output)
+
+
+def _examples(
+    seeds: str | Path | Sequence[Example | str | Mapping[str, Any]], columns: Mapping[str, str] | None
+) -> tuple[schemas.Name | None, list[Example]]:
+    """The schema of the seeds, if they had one, and the seeds themselves, each once."""
+    if isinstance(seeds, str | Path):
+        read = schemas.read(tables.read(seeds), columns)
+        return read.schema, list(dict.fromkeys(read.examples))
+    rows = [{"instruction": seed} if isinstance(seed, str) else seed for seed in seeds]
+    if all(isinstance(row, Example) for row in rows):
+        return None, list(dict.fromkeys(rows))  # type: ignore[arg-type]
+    numbered = tuple((f"Row {number}", dict(row)) for number, row in enumerate(rows, 1))  # type: ignore[call-overload]
+    read = schemas.read(tables.Table(numbered), columns)
+    if read.problems:
+        raise InputError(read.problems[0], hint="Complete the row or leave it out.")
+    return read.schema, list(dict.fromkeys(read.examples))
+
+
+def _step(augmenter: Augmenter, use: Using, stop: threading.Event) -> Step:
+    weights = augmenter.weights
+    if "not downloaded" in weights.values():
+        augmenter.warm_up(stop)  # which commit it is shows when it has come
+        weights = augmenter.weights
+    sampling = asdict(augmenter.sampling(**use.sampling))
+    del sampling["seed"]
+    digest = " ".join(f"{name}={value}" for name, value in weights.items())
+    return Step(augmenter.task, augmenter.model, augmenter.engine, augmenter.quantization, digest, sampling)
+
+
+def _journal(folder: Path, spec: Spec, seeds: Sequence[Example]) -> Journal:
+    """The journal of the folder: begun, or taken up if it is of the same run."""
+    begun = is_run(folder)
+    journal = Journal(folder)
+    try:
+        kept = journal.meta("spec") if begun else None
+        if kept is None:
+            journal.begin(spec.as_json(), seeds)
+            return journal
+        then = Spec.from_json(kept)
+        changed = differences(then, spec)
+        before = journal.seeds()
+        if before != list(seeds):
+            changed.append(_changed_seeds(before, seeds))
+        if changed:
+            raise InputError(
+                f"{folder} holds another run: {'; '.join(changed)}.", hint="Give it back, or choose another folder."
+            )
+        journal.set_meta("spec", replace(then, n=spec.n).as_json())
+        return journal
+    except AugmentLMError:
+        journal.close()
+        raise
+
+
+def _changed_seeds(before: Sequence[Example], now: Sequence[Example]) -> str:
+    if len(before) != len(now):
+        return f"it had {len(before)} seeds and there are {len(now)} now"
+    number = next(number for number, (a, b) in enumerate(zip(before, now, strict=True), 1) if a != b)
+    return f"seed {number} is another one now"
