@@ -90,7 +90,7 @@ def test_a_hub_that_is_not_there_is_a_sentence(hub, monkeypatch):
 
 def test_a_pull_that_is_cut_goes_on_where_it_stopped(hub, home, monkeypatch):
     publish(release())
-    monkeypatch.setattr("augmentlm.downloads.PAUSES", (0.01,) * 4)
+    monkeypatch.setattr("augmentlm.weights.downloads.PAUSES", (0.01,) * 4)
     hub.fail(f"GET /{REPO}/resolve/.*/{WEIGHTS}", cut=40_000)
     hub.fail(f"GET /{REPO}/resolve/.*/{WEIGHTS}", cut=0, times=9)
     with pytest.raises(WeightsError, match="did not send everything"):

@@ -10,10 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from augmentlm import catalog, hub_files
+from augmentlm import catalog
 from augmentlm.errors import PublishError
 from augmentlm.hub import metadata
 from augmentlm.hub.contents import Content, length, read, refusals
+from augmentlm.weights import hub_files
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
