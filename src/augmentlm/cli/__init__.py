@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from augmentlm import __version__
-from augmentlm.cli import export, publish, run
+from augmentlm.cli import collect, export, publish, run
 from augmentlm.errors import AugmentLMError, EngineError, PublishError, StoppedError, WeightsError
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def _run(options: argparse.Namespace, pool: EnginePool | None) -> int:
             return app.run(options)
         case "publish":
             return publish.run(options)
+        case "collect":
+            return collect.run(options, pool)
         case "export":
             return export.run(options)
         case "run":
@@ -118,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
 
     publish.add_parser(verbs)
 
+    collect.add_parser(verbs)
     _add_train(verbs.add_parser("train", help="train a task model from a recipe"))
     _add_evaluate(verbs.add_parser("evaluate", help="measure models side by side on prompts never trained on"))
     export.add_parser(verbs)
