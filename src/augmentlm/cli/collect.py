@@ -24,7 +24,7 @@ def add_parser(verbs: Any) -> None:
         "sources",
         nargs="+",
         metavar="SOURCE",
-        help="a JSONL, JSON, CSV or Parquet file, a folder of them (such as data/families), or hub:OWNER/NAME",
+        help="a JSONL, JSON, CSV or Parquet file, a folder (of datasets, or data/families), or OWNER/NAME on the hub",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for every stage, the sets and the report")
     models = parser.add_argument_group("models")

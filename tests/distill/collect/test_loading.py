@@ -15,7 +15,7 @@ def test_good_rows_become_seeds_with_lasting_names(write):
         ("Plan a trip to Kyoto.", "en"),
         ("写一首关于秋天的诗", "zh"),
     ]
-    assert rejects == [] and seeds[0].source == "a.jsonl: line 1"
+    assert rejects == [] and seeds[0].source == "a.jsonl: 1"
     other = write("b.jsonl", [{"instruction": "Name three metals."}, {"instruction": "Plan a trip to Kyoto."}])
     assert load([str(other)])[0][1].id == seeds[0].id
 
@@ -42,7 +42,7 @@ def test_near_copies_are_left_out_within_and_across_sources(write):
     seeds, rejects = load([str(first), str(second)])
     assert [seed.instruction for seed in seeds] == ["Plan a trip to Kyoto.", "Name three metals."]
     assert codes(rejects) == ["duplicate", "duplicate"]
-    assert "a.jsonl: line 1" in rejects[1].findings[0].evidence
+    assert "a.jsonl: 1" in rejects[1].findings[0].evidence
 
 
 def test_what_an_evaluation_uses_is_never_a_seed(request, write):

@@ -138,7 +138,7 @@ def test_a_stopped_collection_goes_on_to_the_same_end(plan, teacher, tmp_path):
 
 def test_no_usable_seed_is_said_with_the_reasons(plan, teacher, write, tmp_path):
     source = str(write("bad.jsonl", [{"instruction": "Hi"}, {"text": "x"}]))
-    with pytest.raises(InputError, match="2 rows: 1 too_short, 1 no_instruction"):
+    with pytest.raises(InputError, match="2 rows: 1 unreadable, 1 too_short"):
         collect(plan(sources=(source,)), tmp_path / "out", teacher(), None)
 
 
