@@ -54,3 +54,14 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def no_embedder(monkeypatch) -> None:
+    """As where torch is not installed: what needs embeddings is left out."""
+    from augmentlm.errors import MissingExtraError
+
+    def missing(progress: object = None) -> None:
+        raise MissingExtraError("Sentence embeddings need torch, not installed here.")
+
+    monkeypatch.setattr("augmentlm.measures.embed.embedder", missing)

@@ -14,7 +14,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch) -> Run:
+def run(capsys, tmp_path, monkeypatch, no_embedder) -> Run:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "seeds.jsonl").write_text('{"instruction": "Paint a boat"}\n{"instruction": "Sell two hens"}\n')
 
@@ -34,6 +34,16 @@ def test_seeds_become_the_rows_asked_for(run, tmp_path) -> None:
     rows = [json.loads(line) for line in (tmp_path / "mine" / "data.jsonl").read_text().splitlines()]
     assert len(rows) == 12
     assert rows[0].keys() == {"instruction", "response", "provenance"}
+
+
+def test_a_report_and_a_card_lie_beside_the_data_set(run, tmp_path) -> None:
+    code, _, err = run("seeds.jsonl", "--steps", "expand", "-n", "5", "--out", "mine")
+    assert code == 0 and "The report is mine/report.html." in err
+    assert "5 of 5 rows accepted" in (tmp_path / "mine" / "report.html").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "mine" / "report.json").read_text(encoding="utf-8"))["accepted"] == 5
+    assert (tmp_path / "mine" / "README.md").read_text(encoding="utf-8").startswith("---\n")
+    run("seeds.jsonl", "--steps", "expand", "-n", "5", "--out", "bare", "--no-report")
+    assert not (tmp_path / "bare" / "report.html").exists()
 
 
 def test_a_run_that_falls_short_says_why_and_ends_with_1(run) -> None:

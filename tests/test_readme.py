@@ -49,7 +49,7 @@ def test_other_set_up_commands_name_extras_that_exist(command: str) -> None:
 @pytest.mark.parametrize(
     "command", [command for command in OURS if "--endpoint" not in command and "pull" not in command]
 )
-def test_commands_run_as_they_stand(command: str, tmp_path, monkeypatch, capsys) -> None:
+def test_commands_run_as_they_stand(command: str, tmp_path, monkeypatch, capsys, no_embedder) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples.jsonl").write_text(PAIRS)
     (tmp_path / "seeds.jsonl").write_text(SEEDS)

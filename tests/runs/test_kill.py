@@ -27,7 +27,19 @@ def seeds(tmp_path) -> Path:
 
 def start(seeds: Path, out: Path, delay: float, *more: str) -> subprocess.Popen:
     script = [sys.executable, str(ROOT / "tests" / "scripted_run.py"), str(delay)]
-    command = [*script, "run", str(seeds), "--steps", "expand,respond", "-n", "60", "--out", str(out), *more]
+    command = [
+        *script,
+        "run",
+        str(seeds),
+        "--steps",
+        "expand,respond",
+        "-n",
+        "60",
+        "--out",
+        str(out),
+        "--no-report",
+        *more,
+    ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from augmentlm.errors import InputError
+from augmentlm.errors import AugmentLMError, InputError
 
 if TYPE_CHECKING:
     from augmentlm.engines.pool import EnginePool
@@ -83,6 +83,9 @@ def add_parser(verbs: Any) -> None:
         help="kind of file; csv is made safe for spreadsheets and loses something by it (default: %(default)s)",
     )
     data.add_argument("--with-seeds", action="store_true", help="the seeds stand in front of the new rows")
+    data.add_argument(
+        "--no-report", action="store_true", help="without report.html, report.json and the data set's card"
+    )
     data.add_argument("--bare", action="store_true", help="without the column that says how each row was made")
     checks = parser.add_argument_group("checks")
     checks.add_argument("--near-copy", type=float, default=0.7, help="highest ROUGE-L with seeds and accepted rows")
@@ -135,10 +138,23 @@ def run(options: argparse.Namespace, pool: EnginePool | None) -> int:
             **settings,
         )
         last = _follow(working, stop)
+        if not options.no_report:
+            _report(options.out, downloaded)
     assert isinstance(last, Progress)
     _say(last.ended or f"{last.accepted} of {last.wanted} accepted, {last.rejected} rejected.")
     print(options.out / tables.FILES[options.file])
     return 0 if last.complete else 1
+
+
+def _report(folder: Path, downloaded: Callable[..., None]) -> None:
+    """The page beside the data set; without it the data set is no worse."""
+    from augmentlm.measures import embed
+    from augmentlm.reports.dataset import run_report
+
+    try:
+        _say(f"The report is {run_report(folder, lambda: embed.embedder(downloaded))}.")
+    except AugmentLMError as error:
+        _say(f"There is no report: {error}")
 
 
 def _follow(working: Iterator[Progress | Estimate], stop: threading.Event) -> Progress | Estimate:

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 WIDTH = 360
 _ROW, _BAR = 40, 12
+_BEFORE_AFTER = ("c4", "c0")
 _PLOT_HEIGHT = 150
 _LABEL = 46
 """Letters of 12 units that fit the width, roughly; what is longer ends in an ellipsis and is whole in the title."""
@@ -91,6 +92,23 @@ def stacked(rows: Sequence[tuple[str, str, Sequence[Part]]], title: str) -> str:
             if width > 22:
                 drawn.append(f'<text class="on" x="{x + width / 2:.1f}" y="{y + 32}">{part.value:g}</text>')
             x += width
+    return _svg(drawn, offset + len(rows) * _ROW, title)
+
+
+def paired(rows: Sequence[tuple[str, float, float]], names: tuple[str, str], title: str) -> str:
+    """Two shares for each (label, first, second), one bar under the other."""
+    legend, offset = _legend(dict(zip(names, _BEFORE_AFTER, strict=True)))
+    scale = WIDTH / (max((share for _, *both in rows for share in both), default=0.0) or 1.0)
+    drawn = [legend]
+    for place, (label, *both) in enumerate(rows):
+        y = offset + place * _ROW
+        drawn.append(_heading(label, " → ".join(f"{share:.0%}" for share in both), y))
+        for line, (name, colour, share) in enumerate(zip(names, _BEFORE_AFTER, both, strict=True)):
+            tip = escape(f"{label}, {name}: {share:.1%}")
+            drawn.append(
+                f'<rect class="{colour}" x="0" y="{y + 19 + 8 * line}" width="{share * scale:.1f}" height="7">'
+                f"<title>{tip}</title></rect>"
+            )
     return _svg(drawn, offset + len(rows) * _ROW, title)
 
 
