@@ -2,6 +2,7 @@ import random
 
 import pytest
 
+from augmentlm.checks import near_copies
 from augmentlm.checks.near_copies import Match, NearCopies
 from augmentlm.checks.novelty import rouge_l
 
@@ -55,3 +56,32 @@ def test_a_score_of_exactly_the_threshold_is_not_above_it():
     copies.add("a b c d e f g h i j", "row 1")
     assert copies.find("a b c d e f g x y z") is None
     assert copies.find("a b c d e f g h y z") == Match(0.8, "row 1")
+
+
+def test_the_index_answers_as_the_plain_comparison_does_when_it_was_put_in_order_several_times(monkeypatch):
+    monkeypatch.setattr(near_copies, "_FIRST_ORDER", 4)
+    rng = random.Random(3)
+    words = [f"word{number}" for number in range(300)]
+    copies, rows = NearCopies(), {}
+    found = 0
+    for number in range(400):
+        text = rng.choices(words, weights=[1 / (1 + rank) for rank in range(300)], k=rng.randint(3, 40))
+        if number % 3 == 2:
+            text = rng.choice(list(rows.values())).split()
+            for _ in range(rng.randint(0, len(text) // 2)):
+                text[rng.randrange(len(text))] = rng.choice(words)
+        text = " ".join(text)
+        match = copies.find(text)
+        found += match is not None
+        assert match == (plain_find(rows, text, 0.7) if rows else None)
+        rows[f"row {number}"] = text
+        copies.add(text, f"row {number}")
+    assert 50 < found < 350
+
+
+def test_words_that_share_a_character_in_the_fast_comparison_are_still_told_apart(monkeypatch):
+    monkeypatch.setattr(near_copies, "_CHARACTERS", 1)  # all words share one
+    copies = NearCopies()
+    copies.add("plan a trip to Osaka in spring", "row 1")
+    assert copies.find("Osaka in spring: plan a trip to") is None
+    assert copies.find("plan a trip to Osaka in autumn") == Match(2 * 6 / 14, "row 1")
