@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from augmentlm import __version__
-from augmentlm.cli import collect, export, publish, run
+from augmentlm.cli import collect, compare, export, publish, run, votes
 from augmentlm.errors import AugmentLMError, EngineError, PublishError, StoppedError, WeightsError
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ def _run(options: argparse.Namespace, pool: EnginePool | None) -> int:
             from augmentlm.cli import distill
 
             return distill.train(options)
+        case "compare":
+            return compare.run(options, pool)
+        case "votes":
+            return votes.run(options)
         case "evaluate":
             from augmentlm.cli import distill
 
@@ -124,6 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_train(verbs.add_parser("train", help="train a task model from a recipe"))
     _add_evaluate(verbs.add_parser("evaluate", help="measure models side by side on prompts never trained on"))
     export.add_parser(verbs)
+
+    compare.add_parser(verbs)
+    votes.add_parser(verbs)
 
     app = verbs.add_parser("app", help="open the app in the browser", description="Serve the app for the browser.")
     app.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from augmentlm.augmenter import Augmenter
 from augmentlm.distill import rows
-from augmentlm.distill.samples import Sample
+from augmentlm.distill.samples import Sample, Told
 from augmentlm.measures.statistics import wilson
 from augmentlm.tasks import Pair, Task, clean, format_pairs
 
@@ -89,7 +89,13 @@ class Outcome:
 
 
 def compare(
-    judge: Augmenter, left: Sequence[Sample], right: Sequence[Sample], path: Path, *, stop: threading.Event
+    judge: Augmenter,
+    left: Sequence[Sample],
+    right: Sequence[Sample],
+    path: Path,
+    *,
+    stop: threading.Event,
+    told: Told | None = None,
 ) -> list[Verdict]:
     """A verdict for each prompt that both have a text for. `judge` does the task `respond`.
 
@@ -104,7 +110,7 @@ def compare(
         for first, second in pairs
         if not same(first, second) and (digest := digest_of(first, second)) not in known
     }
-    known |= ask(judge, asked, path, stop)
+    known |= ask(judge, asked, path, stop, told)
     return [
         Verdict(first.prompt.id, "tie") if same(first, second) else verdict(first.prompt.id, known[digest])
         for first, second in pairs
@@ -176,7 +182,11 @@ def judged(path: Path) -> dict[str, list[str]]:
 
 
 def ask(
-    judge: Augmenter, asked: dict[str, tuple[str, tuple[str, ...]]], path: Path, stop: threading.Event
+    judge: Augmenter,
+    asked: dict[str, tuple[str, tuple[str, ...]]],
+    path: Path,
+    stop: threading.Event,
+    told: Told | None = None,
 ) -> dict[str, list[str]]:
     """Ask each digest's (prompt id, questions), keep the replies in the file, and return them by digest."""
     places = [(digest, order) for digest, (_, questions) in asked.items() for order in range(len(questions))]
@@ -194,6 +204,8 @@ def ask(
                 whole[digest] = [text for _, text in sorted(replies[digest].items())]
                 row = {"id": prompt, "texts": digest, "replies": whole[digest]}
                 rows.append(path, {**row, "judge": judge.model, "judge_version": JUDGE_VERSION})
+                if told:
+                    told(f"{judge.model} as judge", len(whole), len(asked))
     return whole
 
 
