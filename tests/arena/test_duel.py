@@ -4,49 +4,16 @@ import itertools
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
 from random import Random
 
 import pytest
 
 from augmentlm.arena.contenders import Contender, resolve, takes_turns
 from augmentlm.arena.duel import PLACES, Duel
-from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import EngineError, InputError
+from scripted_duel import LONG, TwoPool, breaks, says
 
 SMALL, LARGE = Contender("augmentlm-0.5b-refine"), Contender("qwen2.5-coder-1.5b-instruct")
-LONG = " ".join(map(str, range(500)))
-
-
-class TwoPool:
-    """A pool with an engine for each base: what a model says, how slowly, and how it fails."""
-
-    def __init__(self, **engines):
-        self.engines = engines
-
-    @contextmanager
-    def lease(self, plan, *, progress=None, stop=None):
-        engine = self.engines["small" if "0.5b" in plan.model.artifact.name else "large"]
-        if isinstance(engine, Exception):
-            raise engine
-        yield engine
-
-
-def says(text, delay=0.0):
-    return ScriptedEngine(lambda request: text, delay=delay)
-
-
-def breaks(after: int):
-    """An engine that breaks down after some words."""
-
-    class Breaking(ScriptedEngine):
-        def stream(self, request, stop):
-            for number, piece in enumerate(super().stream(request, stop)):
-                if number == after:
-                    raise EngineError("llama.cpp ended in the middle of a text.", hint="Try again.")
-                yield piece
-
-    return Breaking(lambda request: LONG, delay=0.01)
 
 
 def duel(small, large, value="write about dogs", **more) -> Duel:

@@ -77,6 +77,8 @@ class Duel:
         self.id = uuid.uuid4().hex
         self.stop = threading.Event()
         self.vote: Vote | None = None
+        self.voting = threading.Lock()
+        """Held while a vote is kept, so that two clicks are one vote."""
         self._max_tokens = max_tokens
         self._pool = pool
         self._now = now

@@ -96,7 +96,7 @@ def build(context: Context, task: Task) -> list[Any]:
                 {
                     "label": "options.precision",
                     "info": "options.precision_info",
-                    "choices": lambda language: _precisions(task, language),
+                    "choices": lambda language: precisions(task, language),
                 },
                 value="",
                 filterable=False,
@@ -175,7 +175,7 @@ def _models(task: Task, language: Language) -> list[tuple[str, str]]:
     return choices
 
 
-def _precisions(task: Task, language: Language) -> list[tuple[str, str]]:
+def precisions(task: Task, language: Language) -> list[tuple[str, str]]:
     """Those in which some model of the task runs on this computer, the smallest first."""
     here = inspect()
     ways = [way for entry in catalog.models_for(task) for way in variants(entry, here)]

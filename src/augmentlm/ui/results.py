@@ -1,0 +1,159 @@
+"""The Results tab: what was measured of the models that come along, and what was voted on this computer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+
+from augmentlm import catalog
+from augmentlm.arena.exports import preference_rows, vote_rows
+from augmentlm.arena.standing import Share, standings
+from augmentlm.arena.votes import Votes
+from augmentlm.ui import markup, versus
+from augmentlm.ui.context import PRIVATE, Context, report
+from augmentlm.ui.files import jsonl, save
+from augmentlm.ui.running import Shown
+from augmentlm.ui.texts import say
+
+REPORT = "eval.json"
+_SHOWN = ("valid", "not_answered", "facts_kept", "language_kept", "novel", "same_kind", "good")
+"""The rates that say most, in this order; the card of a model has them all."""
+
+
+def build(context: Context, tab: gr.Tab) -> None:
+    """Draw the tab and wire it."""
+    _Results(context, tab)
+
+
+class _Results:
+    def __init__(self, context: Context, tab: gr.Tab) -> None:
+        words = context.words
+        context.lead("results.lead")
+        with gr.Column(elem_classes="alm-panel"):
+            context.title("results.voted")
+            self.voted = words(gr.HTML, {"value": voted}, elem_id="results-voted")
+            with gr.Row(elem_classes="alm-actions", visible=bool(_any_votes())) as self.taken:
+                votes = words(gr.Button, {"value": "results.export"}, elem_classes="alm-quiet-button")
+                pairs = words(gr.Button, {"value": "results.preferences"}, elem_classes="alm-quiet-button")
+            self.note = gr.HTML(elem_id="results-note")
+        with gr.Column(elem_classes="alm-panel"):
+            context.title("results.shipped")
+            words(gr.HTML, {"value": shipped}, elem_id="results-shipped")
+        file = gr.Textbox(visible="hidden", show_label=False)
+
+        tab.select(self._refresh, context.language, [self.voted, self.taken, self.note], queue=False, **PRIVATE)
+        for button, name, rows in (
+            (votes, "votes.jsonl", vote_rows),
+            (pairs, "preferences.jsonl", preference_rows),
+        ):
+            button.click(_taker(rows), context.language, [file, self.note], queue=False, **PRIVATE).then(
+                None, file, js=save(name), **PRIVATE
+            )
+
+    def _refresh(self, language: str) -> Shown:
+        return {self.voted: voted(language), self.taken: gr.update(visible=bool(_any_votes())), self.note: ""}
+
+
+def voted(language: str) -> str:
+    """The standings of all votes here, the most voted first; or a sentence that says why there are none."""
+    try:
+        found = sorted(standings(Votes().all()), key=lambda each: -each.votes)
+    except Exception as error:  # the rest of the tab is still to be seen
+        report(error)
+        return markup.error(error, language)
+    if not found:
+        return markup.empty(say(language, "results.no_votes"))
+    return "".join(
+        f'<section class="alm-result-set"><h3>{markup.escape(say(language, f"compare.task_{task}"))}</h3>'
+        + "".join(versus.standing(each, language) for each in found if each.task == task)
+        + "</section>"
+        for task in dict.fromkeys(each.task for each in found)
+    )
+
+
+def shipped(language: str) -> str:
+    """The evaluations that stand beside the model cards; a report that can't be read is left out."""
+    sets = [_evaluation(found, language) for found in _reports()]
+    return "".join(sets) or markup.empty(say(language, "results.nothing_shipped"))
+
+
+def _reports() -> Iterator[dict[str, Any]]:
+    for path in sorted(catalog.cards_folder().glob(f"*/{REPORT}")):
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            report(error)
+            continue
+        if isinstance(found, dict) and found.keys() >= {"task", "systems", "prompts", "date", "judged"}:
+            yield found
+
+
+def _evaluation(found: dict[str, Any], language: str) -> str:
+    names = list(found["systems"])
+    heading = say(language, f"compare.task_{found['task']}")
+    how = say(language, "results.measured", date=found["date"], count=found["prompts"]["count"])
+    figures = "".join(_judged(each, names, language) for each in found["judged"])
+    return (
+        f'<section class="alm-result-set"><h3>{markup.escape(heading)}</h3>'
+        f'<p class="alm-meta">{markup.escape(how)}</p>{figures}{_rates(found["systems"], language)}</section>'
+    )
+
+
+def _judged(judged: dict[str, Any], names: list[str], language: str) -> str:
+    if "wins" not in judged or judged["left"] not in names or judged["right"] not in names:
+        return ""
+    left, right = versus.title(judged["left"]), versus.title(judged["right"])
+    total = judged["wins"] + judged["ties"] + judged["losses"]
+    labels = {
+        "wins": say(language, "results.wins", name=left),
+        "ties": say(language, "results.ties"),
+        "losses": say(language, "results.wins", name=right),
+    }
+    bars = []
+    for kind, label in labels.items():
+        share = Share.of(judged[kind], total)
+        bars.append((kind, label, judged[kind], share, share.share))
+    key = "results.by_model" if judged.get("kind") == "model" else "results.by_reader"
+    who = say(language, key, name=versus.title(judged["judge"]))
+    return versus.figure(f"{left} – {right}", who, bars, [], language)
+
+
+def _rates(systems: dict[str, dict[str, Any]], language: str) -> str:
+    """Measures in rows, systems in columns."""
+    head = "".join(f'<th scope="col">{markup.escape(versus.title(name))}</th>' for name in systems)
+    rows = []
+    for key in _SHOWN:
+        rates = [system.get("rates", {}).get(key) for system in systems.values()]
+        if any(rates):
+            cells = "".join(f"<td>{markup.escape(_rate(rate))}</td>" for rate in rates)
+            label = markup.escape(say(language, f"results.rate_{key}"))
+            rows.append(f'<tr><th scope="row">{label}</th>{cells}</tr>')
+    if not rows:
+        return ""
+    return (
+        f'<div class="alm-scroll"><table class="alm-versus"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _rate(rate: dict[str, Any] | None) -> str:
+    return versus.percent(Share(rate["share"], rate["low"], rate["high"])) if rate else "–"
+
+
+def _any_votes() -> bool:
+    return Votes().path.exists()
+
+
+def _taker(rows: Callable[..., Iterator[dict[str, Any]]]) -> Callable[[str], tuple[str, str]]:
+    def take(language: str) -> tuple[str, str]:
+        try:
+            text = jsonl(rows(Votes().all()))
+        except Exception as error:  # whatever it is, the page says it in a sentence and stays usable
+            report(error)
+            return "", markup.error(error, language)
+        return text, "" if text else markup.note(say(language, "results.nothing_to_take"))
+
+    return take
