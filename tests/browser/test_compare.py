@@ -65,7 +65,7 @@ def test_nothing_on_the_page_or_the_wire_tells_who_is_who_before_the_vote(visit,
     page = visit()
     open_tab(page, "compare")
     heard: list[Response] = []
-    page.on("response", heard.append)
+    page.on("response", lambda response: heard.append(response))
     for _ in range(2):
         heard.clear()
         page.locator("#compare-prompt textarea").fill("write about birds")
