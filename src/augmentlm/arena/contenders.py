@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from augmentlm import catalog
 from augmentlm.augmenter import Augmenter, load
 from augmentlm.catalog import Family
-from augmentlm.disk import size_of
 from augmentlm.distill.samples import System
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import InputError
 from augmentlm.machine import Plan, inspect, plan
 from augmentlm.tasks import Task
 from augmentlm.weights import Progress
+from augmentlm.weights.disk import size_of
 
 ALIASES: dict[str, Family] = {"embedded": "embedded", "reference": "reference"}
 

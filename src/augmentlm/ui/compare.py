@@ -153,7 +153,10 @@ class _Compare:
                     sides.append(
                         words(
                             gr.Dropdown,
-                            {"label": "options.precision", "choices": lambda language: options.precisions("refine", language)},
+                            {
+                                "label": "options.precision",
+                                "choices": lambda language: options.precisions("refine", language),
+                            },
                             value="",
                             filterable=False,
                         )

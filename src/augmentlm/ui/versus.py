@@ -9,10 +9,10 @@ from augmentlm.arena.contenders import Contender
 from augmentlm.arena.duel import Duel, Writing
 from augmentlm.arena.standing import Share, Standing
 from augmentlm.arena.votes import PEOPLE, Vote
-from augmentlm.disk import size
 from augmentlm.results import Result
 from augmentlm.ui.markup import escape
 from augmentlm.ui.texts import say
+from augmentlm.weights.disk import size
 
 _NOT_WHOLE = frozenset({"form", "cut_off", "loop", "prompt_leak"})
 _NOTHING = "–"
