@@ -11,7 +11,8 @@ import pytest
 from augmentlm import catalog
 from augmentlm.arena.votes import Votes
 from augmentlm.errors import EngineError
-from augmentlm.ui.compare import CHOICES, _asked, _Compare, _next_prompt
+from augmentlm.ui.answers import answers_to
+from augmentlm.ui.compare import CHOICES, _Compare, _next_prompt
 from augmentlm.ui.context import Context
 from scripted_duel import LONG, TwoPool, breaks, says
 from scripted_page import run_to_end
@@ -202,7 +203,7 @@ def test_changes_are_marked_on_request(compare) -> None:
 
 def test_the_answers_are_to_the_raw_prompt_and_to_both_refined_ones_by_the_larger_model(compare) -> None:
     tab, _, duel = compare()
-    answers = _asked(duel, tab.context)
+    answers = answers_to(duel, tab.context)
     assert [answer.prompt for answer in answers.answers] == [USUAL["prompt"], *duel.shown()]
     assert answers.by.model == "qwen2.5-coder-1.5b-instruct"
     answers.start(threading.Event())

@@ -5,28 +5,23 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from augmentlm import catalog
 from augmentlm.arena import prompts
-from augmentlm.arena.answers import Answers, who_answers
-from augmentlm.arena.contenders import Contender, resolve, takes_turns
+from augmentlm.arena.contenders import takes_turns
 from augmentlm.arena.duel import PLACES, Choice, Duel, Place
 from augmentlm.arena.standing import Standing, between
 from augmentlm.arena.votes import PEOPLE, Vote, Votes
-from augmentlm.errors import InputError
 from augmentlm.hardware import cores
 from augmentlm.tasks import Task, clean
-from augmentlm.ui import markup, options, versus
+from augmentlm.ui import answers, entrants, markup, versus
 from augmentlm.ui.context import PRIVATE, Context, report
 from augmentlm.ui.running import Runner, Shown
 from augmentlm.ui.texts import Language, say
 
 TASKS: tuple[Task, ...] = ("refine", "expand", "pair")
-SERVER = "server"
 CHOICES: tuple[Choice, ...] = ("a", "b", "tie", "both_bad")
 _LOOK_SECONDS = 0.1
 
@@ -34,45 +29,6 @@ _LOOK_SECONDS = 0.1
 def build(context: Context, tab: gr.Tab) -> None:
     """Draw the tab and wire it."""
     _Compare(context)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the visitor set, in the order of the components."""
-
-    task: Task
-    prompt: str
-    left: str
-    left_form: str
-    right: str
-    right_form: str
-    blind: bool
-    longest: float | None
-    endpoint: str
-    endpoint_model: str
-    api_key: str
-    price_in: str
-    price_out: str
-
-    def contenders(self, context: Context) -> tuple[Contender, Contender]:
-        return self._contender(context, self.left, self.left_form), self._contender(
-            context, self.right, self.right_form
-        )
-
-    def _contender(self, context: Context, model: str, form: str) -> Contender:
-        if not model:
-            raise InputError("One side has no model.", hint="Choose one under “Who writes”.")
-        if model == SERVER:
-            endpoint, name = (self.endpoint or "").strip(), (self.endpoint_model or "").strip()
-            if not endpoint:
-                raise InputError("The server has no address.", hint="Type it under “Another server”.")
-            options.permit(context, options.Settings(endpoint=endpoint))
-            price = _price(self.price_in), _price(self.price_out)
-            known = None if None in price else price
-            return Contender(name, None, endpoint, (self.api_key or "").strip() or None, known)  # type: ignore[arg-type]
-        chosen = resolve(model, self.task)
-        options.permit(context, options.Settings(model=chosen))
-        return Contender(chosen, form or None)
 
 
 class _Compare:
@@ -99,7 +55,7 @@ class _Compare:
             with gr.Row(elem_classes="alm-actions"):
                 runner = Runner(context, "compare", "compare.run")
                 another = words(gr.Button, {"value": "compare.another"}, elem_classes="alm-quiet-button")
-            settings = self._who_writes()
+            settings = entrants.build(context)
         with gr.Row(elem_classes="alm-desk"):
             self.texts = [self._side(place) for place in PLACES]
         self.notes = gr.HTML(elem_id="compare-notes")
@@ -132,75 +88,12 @@ class _Compare:
         another.click(_next_prompt, [task, place], chosen, queue=False, **PRIVATE)
         following.click(_next_prompt, [task, place], chosen, queue=False, **PRIVATE).then(None, js=_RUN, **PRIVATE)
         task.change(lambda: ("", None), None, chosen, queue=False, **PRIVATE)
-        self._answers()
-
-    def _who_writes(self) -> list[Any]:
-        """Which models, whether unnamed, and the server; in the order of `Wanted`."""
-        context, words = self.context, self.context.words
-        with words(gr.Accordion, {"label": "compare.who"}, open=False, elem_classes="alm-options"):
-            sides = []
-            for side, usual in (("left", "embedded"), ("right", "reference")):
-                with gr.Row():
-                    sides.append(
-                        words(
-                            gr.Dropdown,
-                            {"label": f"compare.{side}", "choices": self._models},
-                            value=usual,
-                            filterable=False,
-                            elem_id=f"compare-{side}",
-                        )
-                    )
-                    sides.append(
-                        words(
-                            gr.Dropdown,
-                            {
-                                "label": "options.precision",
-                                "choices": lambda language: options.precisions("refine", language),
-                            },
-                            value="",
-                            filterable=False,
-                        )
-                    )
-            blind = words(
-                gr.Checkbox,
-                {"label": "compare.blind", "info": "compare.blind_info"},
-                value=True,
-                elem_classes="alm-check",
-            )
-            longest = words(
-                gr.Slider,
-                {"label": "options.max_tokens", "info": "options.max_tokens_info"},
-                minimum=16,
-                maximum=2048,
-                step=16,
-                value=catalog.default_sampling("refine").max_tokens,
-                elem_id="compare-longest",
-            )
-            with words(gr.Accordion, {"label": "compare.server"}, open=False, visible=context.local):
-                with gr.Row():
-                    endpoint = words(gr.Textbox, {"label": "options.endpoint"}, placeholder="http://127.0.0.1:8000/v1")
-                    name = words(gr.Textbox, {"label": "options.endpoint_model"}, placeholder="qwen-max")
-                    key = words(
-                        gr.Textbox, {"label": "options.api_key", "info": "options.api_key_info"}, type="password"
-                    )
-                with gr.Row():
-                    read = words(gr.Textbox, {"label": "compare.price_in", "info": "compare.price_info"}, max_lines=1)
-                    written = words(gr.Textbox, {"label": "compare.price_out"}, max_lines=1)
-        return [*sides, blind, longest, endpoint, name, key, read, written]
+        answers.build(context, self.duel)
 
     def _side(self, place: Place) -> gr.HTML:
         with gr.Column(elem_classes="alm-panel"):
             gr.HTML(markup.panel_title(place.upper()))
             return self.context.output("compare.empty", elem_id=f"compare-{place}")
-
-    def _models(self, language: Language) -> list[tuple[str, str]]:
-        found = [(say(language, f"compare.{alias}"), alias) for alias in ("embedded", "reference")]
-        found += [
-            (entry.title, entry.name)
-            for entry in catalog.models().values()
-            if entry.family not in ("embedded", "reference", "embedder")
-        ]
-        return [*found, *([(say(language, "compare.a_server"), SERVER)] if self.context.local else [])]
 
     def _begun(self, language: str) -> Shown:
         waiting = markup.waiting(language, None)
@@ -213,7 +106,7 @@ class _Compare:
         }
 
     def _work(self, flag: threading.Event, language: str, *values: Any) -> Generator[Shown, None, Shown]:
-        wanted = Wanted(*values)
+        wanted = entrants.Wanted(*values)
         try:
             left, right = wanted.contenders(self.context)
             duel = Duel(
@@ -320,54 +213,6 @@ class _Compare:
             return {box: gr.skip() for box in self.texts}
         return self._written(duel, view)
 
-    def _answers(self) -> None:
-        """For refine: what the prompts lead to, answered by one model."""
-        context, words = self.context, self.context.words
-        with words(gr.Accordion, {"label": "compare.answers"}, open=False, elem_classes="alm-options alm-answers"):
-            words(gr.HTML, {"value": lambda language: markup.hint(say(language, "compare.answers_info"))})
-            with gr.Row(elem_classes="alm-actions"):
-                runner = Runner(context, "answers", "compare.answer")
-            boxes = []
-            with gr.Row(elem_classes="alm-desk"):
-                for name in ("raw", *PLACES):
-                    with gr.Column(elem_classes="alm-panel"):
-                        context.title(f"compare.answer_{name}")
-                        boxes.append(context.output("compare.answer_empty", elem_id=f"compare-answer-{name}"))
-            notes = gr.HTML(elem_id="compare-answers-notes")
-
-        def begun(language: str) -> Shown:
-            return {**dict.fromkeys(boxes, markup.waiting(language, None)), notes: ""}
-
-        def work(flag: threading.Event, language: str, duel: Duel | None) -> Generator[Shown, None, Shown]:
-            try:
-                answers = _asked(duel, context)
-                answers.start(flag)
-            except Exception as error:  # whatever it is, the page says it in a sentence and stays usable
-                report(error)
-                return {**dict.fromkeys(boxes, ""), notes: markup.error(error, language)}
-            shown: Shown = {}
-            while not answers.over and not flag.wait(_LOOK_SECONDS):
-                now = {
-                    box: markup.writing(answer.text) if answer.text else markup.waiting(language, answers.progress)
-                    for box, answer in zip(boxes, answers.answers, strict=True)
-                }
-                if now != shown:
-                    yield now
-                    shown = now
-            said = markup.note(say(language, "common.stopped")) if flag.is_set() else ""
-            by = say(language, "compare.answered_by", name=versus.title(answers.by.model))
-            return {
-                **{
-                    box: markup.error(answer.problem, language)
-                    if answer.problem
-                    else markup.compared("", clean(answer.text), "plain")
-                    for box, answer in zip(boxes, answers.answers, strict=True)
-                },
-                notes: f'{said}<p class="alm-meta">{markup.escape(by)}</p>',
-            }
-
-        runner.on_run(begun, work, [self.duel], live=boxes, final=[notes])
-
 
 def _keep(duel: Duel, choice: Choice) -> tuple[Standing | None, Vote, Standing]:
     """The vote in its file, and people's votes on these two before and after it."""
@@ -385,33 +230,10 @@ def _keep(duel: Duel, choice: Choice) -> tuple[Standing | None, Vote, Standing]:
     return Standing.of(theirs) if theirs else None, vote, Standing.of([*theirs, vote])
 
 
-def _asked(duel: Duel | None, context: Context) -> Answers:
-    if duel is None or duel.task != "refine" or duel.failed:
-        raise InputError("There are no refined prompts to answer.", hint="Compare two models at refining first.")
-    if not duel.over:
-        raise InputError("The prompts are still being written.", hint="Wait for them, or stop.")
-    texts = [clean(text) for text in duel.shown()]
-    if not all(texts):
-        raise InputError("One of the prompts is empty.", hint="Compare again.")
-    return Answers([str(duel.value), *texts], who_answers(duel.right.contender), context.pool)
-
-
 def _fetched(duel: Duel) -> tuple[int, int] | None:
     """Bytes of both downloads together: apart, they would tell which is the larger model."""
     known = [side.progress for side in duel.sides.values() if side.progress]
     return (sum(done for done, _ in known), sum(total for _, total in known)) if known else None
-
-
-def _price(text: str | None) -> float | None:
-    """A price as typed; nothing typed is none."""
-    typed = (text or "").strip().replace(",", ".")
-    try:
-        value = float(typed) if typed else None
-    except ValueError:
-        value = -1.0
-    if value is not None and not 0 <= value < 1e6:
-        raise InputError(f"“{typed}” is not a price.", hint="Give a number, or leave it empty.")
-    return value
 
 
 def _next_prompt(task: Task, place: int | None) -> tuple[str, int]:
