@@ -1,15 +1,19 @@
 """Every command and every program in the README is run."""
 
+import json
 import re
 import shlex
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from augmentlm.cli import main
+from augmentlm.cli import _parser, main
+from augmentlm.distill.recipe import RECIPES
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.machine import Gpu, Machine
+from augmentlm.ui.launch import launch
 from scripted_cli import ScriptedPool, novel
 from scripted_teacher import Script
 
@@ -25,8 +29,11 @@ def blocks(language: str) -> list[str]:
 
 COMMANDS = [line.split("  #")[0].strip() for block in blocks("bash") for line in block.splitlines() if line.strip()]
 OURS = [command for command in COMMANDS if command.startswith("augmentlm ")]
-SCRIPTED = [command for command in OURS if "--endpoint" not in command and "pull" not in command]
-NEWS = re.compile(r"augmentlm: (note|\w+(-\w+)?: \d+ of \d+ answers|this is |the base is )")
+(TRAIN,) = [command for command in OURS if command.startswith("augmentlm train ")]
+ELSEWHERE = [command for command in OURS if "--endpoint" in command or "pull" in command or command == TRAIN]
+PROGRAMS = blocks("python")
+(CLIENT,) = [program for program in PROGRAMS if "gradio_client" in program]
+NEWS = re.compile(r"augmentlm: (note|[\w.-]+: \d+ of \d+ (answers|samples)|this is |the base is )")
 SETUP = [command for command in COMMANDS if command not in OURS]
 
 
@@ -46,13 +53,12 @@ def test_other_set_up_commands_name_extras_that_exist(command: str) -> None:
     assert extras.group(1) in project["optional-dependencies"]
 
 
-@pytest.mark.parametrize(
-    "command", [command for command in OURS if "--endpoint" not in command and "pull" not in command]
-)
+@pytest.mark.parametrize("command", [command for command in OURS if command not in ELSEWHERE])
 def test_commands_run_as_they_stand(command: str, tmp_path, monkeypatch, capsys, no_embedder) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "examples.jsonl").write_text(PAIRS)
     (tmp_path / "seeds.jsonl").write_text(SEEDS)
+    (tmp_path / "data").symlink_to(ROOT / "data")
     card = Gpu("a card", 24 * 2**30, 24 * 2**30, 8.9)
     large = Machine(64 * 2**30, 60 * 2**30, 500 * 2**30, 8, frozenset(), (card,))
     monkeypatch.setattr("augmentlm.augmenter.inspect", lambda: large)
@@ -71,8 +77,22 @@ def test_the_download_command_leaves_the_weights_here(capsys) -> None:
     assert Path(capsys.readouterr().out.strip()).is_file()
 
 
+def test_the_training_command_has_arguments_and_a_recipe_that_exist() -> None:
+    options = _parser().parse_args(shlex.split(TRAIN)[1:])
+    assert (RECIPES / f"{options.recipe}.toml").is_file()
+
+
+def test_the_client_of_the_app_gets_a_text_and_the_row_that_is_shown(capsys) -> None:
+    address = launch(pool=ScriptedPool(ScriptedEngine(novel())), wait=False)
+    found: dict[str, Any] = {}
+    exec(compile(CLIENT.replace("http://127.0.0.1:7860", address), "README.md", "exec"), found)
+    (shown,) = map(json.loads, blocks("json"))
+    assert list(found["row"]) == list(shown)
+    assert found["row"]["output"] == found["text"] and found["text"] in capsys.readouterr().out
+
+
 @pytest.mark.real
-@pytest.mark.parametrize("program", blocks("python"))
+@pytest.mark.parametrize("program", [program for program in PROGRAMS if program != CLIENT])
 def test_programs_run_on_the_real_model(program: str, capsys) -> None:
     exec(compile(program, "README.md", "exec"), {})
     assert len(capsys.readouterr().out.split()) > 20
