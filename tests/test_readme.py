@@ -33,7 +33,7 @@ OURS = [command for command in COMMANDS if command.startswith("augmentlm ")]
 ELSEWHERE = [command for command in OURS if "--endpoint" in command or "pull" in command or command == TRAIN]
 PROGRAMS = blocks("python")
 (CLIENT,) = [program for program in PROGRAMS if "gradio_client" in program]
-NEWS = re.compile(r"augmentlm: (note|[\w.-]+: \d+ of \d+ (answers|samples)|this is |the base is )")
+NEWS = re.compile(r"augmentlm: (note|[\w. -]+: \d+ of \d+ (answers|samples|rows)|this is |the base is )")
 SETUP = [command for command in COMMANDS if command not in OURS]
 
 
@@ -59,6 +59,8 @@ def test_commands_run_as_they_stand(command: str, tmp_path, monkeypatch, capsys,
     (tmp_path / "examples.jsonl").write_text(PAIRS)
     (tmp_path / "seeds.jsonl").write_text(SEEDS)
     (tmp_path / "data").symlink_to(ROOT / "data")
+    (tmp_path / "prompts.txt").write_text("write about dogs\nexplain tides\n")
+    monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path / "home"))  # not among this user's votes
     card = Gpu("a card", 24 * 2**30, 24 * 2**30, 8.9)
     large = Machine(64 * 2**30, 60 * 2**30, 500 * 2**30, 8, frozenset(), (card,))
     monkeypatch.setattr("augmentlm.augmenter.inspect", lambda: large)
