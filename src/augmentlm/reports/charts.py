@@ -14,7 +14,7 @@ from itertools import pairwise
 
 WIDTH = 360
 _ROW, _BAR = 40, 12
-_BEFORE_AFTER = ("c4", "c0")
+_BEFORE_AFTER = ("c1", "c0")
 _PLOT_HEIGHT = 150
 _LABEL = 46
 """Letters of 12 units that fit the width, roughly; what is longer ends in an ellipsis and is whole in the title."""

@@ -20,6 +20,7 @@ def card(run: Run, numbers: dict[str, Any]) -> str:
     size = next((name for limit, name in _SIZES if len(texts) < limit), "1M<n<10M")
     files = [name for name in FILES.values() if (run.folder / name).exists()]
     rejected = numbers["candidates"] - numbers["accepted"]
+    limits = numbers["checks"]
     title = " ".join(numbers["name"].split())
     front = {
         "license": "unknown",
@@ -53,7 +54,8 @@ def card(run: Run, numbers: dict[str, Any]) -> str:
         "|---|---|---|---|",
         *map(_passed, numbers["funnel"]),
         "",
-        "Limits: " + ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in numbers["checks"].items()) + ".",
+        f"Limits: ROUGE-L at most {limits['near_copy']:g}; {limits['least_words']} words or more, "
+        f"{limits['most_words'] or 'twice the longest seed (no less than 150)'} or fewer.",
         "",
         "## Before you train on it",
         "",

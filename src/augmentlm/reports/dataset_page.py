@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from augmentlm.reports.charts import Bar, Part, Point, bars, histogram, paired, scatter, stacked
 from augmentlm.reports.page import Figure, Reading, Section, Text, page
 
-_COLOURS = ("c4", "c0")
+_COLOURS = ("c1", "c0")
+_SHORT = re.compile(r"((?:sha256|commit):[0-9a-f]{12})[0-9a-f]+")
+"""A digest, of which the page shows the beginning; report.json has it whole."""
+
 _KINDS = 12
 """Kinds that the chart names, most frequent first."""
 
@@ -68,7 +72,7 @@ def _funnel(numbers: dict[str, Any]) -> Iterator[Figure]:
             "Why candidates were rejected",
             "The first reason found, by step. The texts with their evidence are in rejected.jsonl.",
             bars(
-                [Bar(f"{step}: {code}", count, f"{count:,}", colour="c1") for step, code, count in reasons], "Reasons"
+                [Bar(f"{step}: {code}", count, f"{count:,}", colour="c3") for step, code, count in reasons], "Reasons"
             ),
             ["step", "reason", "candidates"],
             reasons,
@@ -209,7 +213,7 @@ def _made(numbers: dict[str, Any]) -> Iterator[Figure]:
         [
             step["task"],
             step["model"],
-            step["digest"],
+            _SHORT.sub(r"\1…", step["digest"]),
             f"{step['engine']}, {step['quantization']}",
             ", ".join(f"{name} {value}" for name, value in step["sampling"].items()),
         ]
@@ -225,7 +229,12 @@ def _made(numbers: dict[str, Any]) -> Iterator[Figure]:
         ["step", "model", "weights", "engine", "sampling"],
         rows,
     )
-    checks = [[name.replace("_", " "), value] for name, value in numbers["checks"].items()]
+    limits = numbers["checks"]
+    checks = [
+        ["ROUGE-L with a seed or an accepted row, at most", limits["near_copy"]],
+        ["words of an instruction, at least", limits["least_words"]],
+        ["words of an instruction, at most", limits["most_words"] or "twice the longest seed, no less than 150"],
+    ]
     yield Figure("checks", "Limits of the checks", "What a candidate had to keep to.", "", ["limit", "value"], checks)
 
 
