@@ -44,6 +44,10 @@ def start(seeds: Path, out: Path, delay: float, *more: str) -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+def until_at_work(working: subprocess.Popen) -> None:
+    assert any("accepted" in line for line in iter(working.stderr.readline, ""))
+
+
 def test_twenty_kills_lose_no_row_make_none_twice_and_change_no_byte(tmp_path, seeds) -> None:
     undisturbed = start(seeds, tmp_path / "calm", 0)
     assert undisturbed.wait() == 0, undisturbed.stderr.read()
@@ -53,7 +57,7 @@ def test_twenty_kills_lose_no_row_make_none_twice_and_change_no_byte(tmp_path, s
     killed, kept = 0, []
     for _ in range(KILLS):
         working = start(seeds, out, 0.005)
-        assert "accepted" in working.stderr.readline()  # at work now
+        until_at_work(working)
         time.sleep(moments.uniform(0, 0.3))
         working.send_signal(signal.SIGKILL)
         killed += working.wait() == -signal.SIGKILL
@@ -73,7 +77,7 @@ def test_twenty_kills_lose_no_row_make_none_twice_and_change_no_byte(tmp_path, s
 
 def test_two_programs_do_not_work_on_one_run(tmp_path, seeds) -> None:
     first = start(seeds, tmp_path / "out", 0.05)
-    assert "accepted" in first.stderr.readline()
+    until_at_work(first)
     second = start(seeds, tmp_path / "out", 0)
     assert second.wait() == 2
     assert "Another program works on" in second.stderr.read()

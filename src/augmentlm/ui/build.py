@@ -13,18 +13,19 @@ from augmentlm.augmenter import load
 from augmentlm.engines.pool import EnginePool, default_pool
 from augmentlm.errors import AugmentLMError
 from augmentlm.tasks import Task
-from augmentlm.ui import api, compare, expand, markup, models, pairs, refine, results
+from augmentlm.ui import api, compare, dataset, expand, markup, models, pairs, refine, results
 from augmentlm.ui.context import PRIVATE, Context, session
 from augmentlm.ui.readiness import Readiness
 from augmentlm.ui.texts import Language, preferred, say
 from augmentlm.weights import Progress
 
-Tab = Literal["refine", "expand", "pairs", "compare", "results", "models"]
+Tab = Literal["refine", "expand", "pairs", "dataset", "compare", "results", "models"]
 TABS: tuple[Tab, ...] = get_args(Tab)
 _BUILDERS: dict[Tab, Callable[[Context, gr.Tab], None]] = {
     "refine": refine.build,
     "expand": expand.build,
     "pairs": pairs.build,
+    "dataset": dataset.build,
     "compare": compare.build,
     "results": results.build,
     "models": models.build,

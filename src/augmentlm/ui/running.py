@@ -24,11 +24,17 @@ class Runner:
     A run that another one of the same page has replaced shows nothing any more.
     """
 
-    def __init__(self, context: Context, place: str, label: str) -> None:
+    def __init__(self, context: Context, place: str, label: str, *, quiet: bool = False) -> None:
+        """`quiet` is for a run that stands beside the main one of a tab: it has no key."""
         self._context, self._place = context, place
         self._ends: dict[str, Shown] = {}  # how a session's run ended, until its page has asked for it
-        self.button = context.words(gr.Button, {"value": label}, variant="primary", elem_classes="alm-run")
+        look: dict[str, Any] = (
+            {"elem_classes": "alm-quiet-button"} if quiet else {"variant": "primary", "elem_classes": "alm-run"}
+        )
+        self.button = context.words(gr.Button, {"value": label}, **look)
         self._stop = context.words(gr.Button, {"value": "common.stop"}, visible=False, elem_classes="alm-stop")
+        if quiet:
+            return
         context.words(gr.HTML, {"value": lambda language: markup.key_hint(say(language, "common.key_hint"))})
 
     def on_run(

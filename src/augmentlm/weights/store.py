@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from augmentlm import catalog
 from augmentlm.catalog import Artifact, Model
-from augmentlm.errors import WeightsError
+from augmentlm.errors import InputError, WeightsError
 from augmentlm.weights.disk import Meter, Progress, check, explained
 from augmentlm.weights.single_files import SingleFile
 from augmentlm.weights.snapshots import Snapshot
@@ -80,7 +80,7 @@ def identity(model: Model) -> dict[str, str]:
     if model.adapter:
         files = sorted((catalog.cards_folder() / model.adapter.folder).glob("*.safetensors"))
         if not files:
-            raise WeightsError(f"The adapter of {model.name} has no weights.", hint="Export the adapter first.")
+            raise InputError(f"There are no weights in {model.adapter.folder}.", hint="Export the adapter first.")
         found["adapter"] = f"sha256:{hashlib.sha256(b''.join(path.read_bytes() for path in files)).hexdigest()}"
     return found
 

@@ -1,0 +1,236 @@
+"""The lower half of the Dataset tab: a run's rows to read and strike, its files, its report, and going on with it."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from augmentlm import schemas, tables
+from augmentlm.errors import AugmentLMError
+from augmentlm.runs import shelf
+from augmentlm.runs.journal import is_run
+from augmentlm.runs.outputs import Output
+from augmentlm.runs.rows import Record, Run, read_run
+from augmentlm.runs.run import output_of
+from augmentlm.ui import dataset_view as view
+from augmentlm.ui import markup
+from augmentlm.ui.context import PRIVATE, Context, report
+from augmentlm.ui.running import Runner, Shown
+from augmentlm.ui.texts import Language, say
+from augmentlm.weights import home
+
+PAGE = 10
+"""Rows that are shown at once."""
+
+_LONGEST = 1200
+_REJECTS = 100
+
+
+class Shelf:
+    """`chosen` is the name of the run that is open, `wanted` how many rows it shall have, `more` goes on with it.
+
+    Where strangers visit, there is no list of runs: a run's name can't be guessed, and the page alone knows its own.
+    """
+
+    def __init__(self, context: Context, tab: gr.Tab) -> None:
+        self.context = context
+        self._root = None if context.local else Path(tempfile.mkdtemp(prefix="augmentlm-"))
+        words = context.words
+        with gr.Column(elem_classes="alm-panel") as self.panel:
+            context.title("dataset.runs")
+            self.chosen = words(
+                gr.Dropdown,
+                {"label": "dataset.earlier"},
+                choices=[],
+                value=None,
+                filterable=False,
+                elem_id="dataset-runs",
+            )
+            with gr.Column(visible=False) as self.inside:
+                self.funnel = gr.HTML(elem_id="dataset-funnel")
+                with gr.Row(elem_classes="alm-actions"):
+                    self.more = Runner(context, "dataset-more", "dataset.go_on", quiet=True)
+                    self.wanted = words(gr.Number, {"label": "dataset.n"}, value=None, minimum=1, precision=0)
+                with gr.Row(elem_classes="alm-actions"):
+                    self.schema = words(
+                        gr.Dropdown,
+                        {"label": "dataset.format", "choices": _schemas},
+                        value=schemas.WRITES[0],
+                        filterable=False,
+                    )
+                    self.kind = words(
+                        gr.Dropdown, {"label": "dataset.file", "choices": _kinds}, value="jsonl", filterable=False
+                    )
+                    self.with_seeds = words(gr.Checkbox, {"label": "dataset.with_seeds"}, elem_classes="alm-check")
+                    self.provenance = words(
+                        gr.Checkbox, {"label": "dataset.provenance"}, value=True, elem_classes="alm-check"
+                    )
+                with gr.Row(elem_classes="alm-actions"):
+                    self.download = words(
+                        gr.DownloadButton, {"label": "dataset.download"}, elem_classes="alm-quiet-button"
+                    )
+                    self.report = words(gr.DownloadButton, {"label": "dataset.report"}, elem_classes="alm-quiet-button")
+                self.problem = gr.HTML(elem_id="dataset-problem")
+                with words(gr.Accordion, {"label": "dataset.read"}, open=False, elem_classes="alm-more"):
+                    self.page = words(
+                        gr.Slider, {"label": "dataset.page"}, minimum=1, maximum=2, step=1, value=1, visible=False
+                    )
+                    self.rows = words(
+                        gr.CheckboxGroup,
+                        {"label": "dataset.tick"},
+                        choices=[],
+                        elem_id="dataset-rows",
+                        elem_classes="alm-readings",
+                    )
+                    with gr.Row(elem_classes="alm-actions"):
+                        strike = words(gr.Button, {"value": "dataset.strike"}, elem_classes="alm-quiet-button")
+                with words(gr.Accordion, {"label": "dataset.rejects"}, open=False, elem_classes="alm-more"):
+                    self.rejects = gr.HTML(elem_id="dataset-rejects")
+        form = [self.schema, self.kind, self.with_seeds, self.provenance]
+        reading = [self.funnel, self.page, self.rows, self.rejects]
+        self.opened = [
+            *(self.chosen, self.inside, self.wanted, self.download, self.report, self.problem),
+            *reading,
+            *form,
+        ]
+        language = context.language
+        quick: dict[str, Any] = {"queue": False, **PRIVATE}
+        tab.select(self._list, [self.chosen, language], self.chosen, **quick)
+        self.chosen.input(self.open, [self.chosen, language], self.opened, **quick)
+        self.page.release(self._turn, [self.chosen, self.page], self.rows, **quick)
+        strike.click(self._strike, [self.chosen, self.rows, language], self.opened, **quick)
+        for one in form:
+            one.input(self._rewrite, [self.chosen, *form, language], [self.download, self.problem], **quick)
+
+    def root(self) -> Path:
+        """Where runs lie: in the user's own folder, or where strangers visit in one that is thrown away."""
+        return self._root / secrets.token_hex(16) if self._root else home() / "runs"
+
+    def find(self, name: Any) -> Path | None:
+        """The folder of the run of that name, None when there is none."""
+        if not isinstance(name, str) or not name:
+            return None
+        base = self._root or home() / "runs"
+        folder = base / name
+        inside = folder.resolve().is_relative_to(base.resolve())
+        return folder if inside and is_run(folder) else None
+
+    def name(self, folder: Path) -> str:
+        return folder.relative_to(self._root or home() / "runs").as_posix()
+
+    def open(self, name: Any, language: str) -> Shown:
+        """Everything about a run; of none, nothing."""
+        folder = self.find(name)
+        if folder is None:
+            return {self.chosen: self._list(None, language), self.inside: gr.update(visible=False), self.problem: ""}
+        try:
+            run, output = read_run(folder), output_of(folder)
+        except AugmentLMError as error:
+            return {self.problem: markup.error(error, language), self.inside: gr.update(visible=True)}
+        data, page = folder / tables.FILES[output.file], folder / "report.html"
+        return {
+            self.chosen: self._list(name, language),
+            self.inside: gr.update(visible=True),
+            self.funnel: view.funnel(run, language),
+            self.wanted: max(run.spec.n, len(run.accepted)),
+            self.page: gr.update(value=1, maximum=max(2, _pages(run)), visible=_pages(run) > 1),
+            self.rows: _choices(run, 1),
+            self.rejects: view.rows(run.rejected[:_REJECTS], language) if run.rejected else "",
+            self.schema: output.schema,
+            self.kind: output.file,
+            self.with_seeds: output.with_seeds,
+            self.provenance: output.provenance,
+            self.download: gr.update(value=_one_file(data), interactive=data.exists()),
+            self.report: gr.update(value=str(page) if page.is_file() else None, visible=page.is_file()),
+            self.problem: "",
+        }
+
+    def write_report(self, folder: Path, language: str) -> str:
+        """Write the report of a run; what kept it from coming is told."""
+        from augmentlm.reports.dataset import run_report
+
+        try:
+            run_report(folder)
+        except Exception as error:  # the rows are there, with a report or without
+            report(error)
+            return markup.error(error, language)
+        return ""
+
+    def _list(self, chosen: Any, language: str) -> Any:
+        if self._root:
+            return gr.update(visible=False, choices=[chosen] if chosen else [], value=chosen)
+        found = [
+            (
+                say(
+                    language,
+                    "dataset.entry",
+                    name=entry.folder.name,
+                    steps=", ".join(say(language, f"dataset.step.{task}") for task in entry.steps),
+                    done=entry.accepted,
+                    total=entry.wanted,
+                ),
+                entry.folder.name,
+            )
+            for entry in shelf.runs(home() / "runs")
+        ]
+        names = [name for _, name in found]
+        return gr.update(choices=found, value=chosen if chosen in names else None)
+
+    def _turn(self, name: Any, page: float) -> Any:
+        folder = self.find(name)
+        return _choices(read_run(folder), int(page)) if folder else gr.skip()
+
+    def _strike(self, name: Any, ticked: Any, language: str) -> Shown:
+        folder = self.find(name)
+        if folder is None:
+            return {}
+        try:
+            shelf.strike(folder, [int(one) for one in ticked or []])
+        except AugmentLMError as error:
+            return {self.problem: markup.error(error, language)}
+        return self.open(name, language)
+
+    def _rewrite(self, name: Any, schema: Any, kind: Any, with_seeds: bool, provenance: bool, language: str) -> Shown:
+        """The file to download, in the form that was chosen."""
+        folder = self.find(name)
+        if folder is None:
+            return {}
+        try:
+            path = shelf.rewrite(folder, Output(schema, kind, bool(with_seeds), bool(provenance)))
+        except AugmentLMError as error:
+            return {self.problem: markup.error(error, language), self.download: gr.update(interactive=False)}
+        return {self.download: gr.update(value=_one_file(path), interactive=True), self.problem: ""}
+
+
+def _pages(run: Run) -> int:
+    return max(1, -(-len(run.accepted) // PAGE))
+
+
+def _choices(run: Run, page: int) -> Any:
+    shown = run.accepted[(page - 1) * PAGE : page * PAGE]
+    return gr.update(choices=[(_reading(record), record.candidate) for record in shown], value=[])
+
+
+def _reading(record: Record) -> str:
+    text = f"{record.instruction}\n→ {record.response}" if record.response else record.instruction
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"
+
+
+def _one_file(path: Path) -> str | None:
+    """A folder goes out as a zip."""
+    if not path.exists():
+        return None
+    return shutil.make_archive(str(path), "zip", path) if path.is_dir() else str(path)
+
+
+def _schemas(language: Language) -> list[tuple[str, str]]:
+    return [(say(language, f"dataset.schema.{name}"), name) for name in schemas.WRITES]
+
+
+def _kinds(language: Language) -> list[tuple[str, str]]:
+    return [(say(language, f"dataset.kind.{name}"), name) for name in tables.FILES]
