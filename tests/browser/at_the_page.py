@@ -5,7 +5,7 @@ from __future__ import annotations
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-TABS = ("refine", "expand", "pairs", "compare", "results", "models")
+TABS = ("refine", "expand", "pairs", "dataset", "compare", "results", "models")
 PATIENCE = 60_000
 """Milliseconds that anything may take on a slow machine. Where time matters, a test measures it."""
 

@@ -25,7 +25,7 @@ def seeds(tmp_path) -> Path:
     return path
 
 
-def start(seeds: Path, out: Path, delay: float, *more: str) -> subprocess.Popen:
+def start(seeds: Path, out: Path, delay: float) -> subprocess.Popen:
     script = [sys.executable, str(ROOT / "tests" / "scripted_run.py"), str(delay)]
     command = [
         *script,
@@ -38,7 +38,6 @@ def start(seeds: Path, out: Path, delay: float, *more: str) -> subprocess.Popen:
         "--out",
         str(out),
         "--no-report",
-        *more,
     ]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)

@@ -37,6 +37,7 @@ def test_exactly_the_rows_asked_for_are_accepted(work, out, steps, n) -> None:
     found, told = work(seeds=seeds, steps=steps.split(","), n=n)
     assert len(found.accepted) == len(rows(out)) == told[-1].accepted == n
     assert told[-1].complete
+    assert told[-1].rejected == len(found.rejected)
     assert len({record.instruction for record in found.accepted}) == n
     has_response = steps.endswith(("respond", "pair"))
     assert all(bool(record.response) == has_response for record in found.accepted)

@@ -196,6 +196,11 @@ class Runner:
         patience = max(PATIENCE, 2 * len(self._seeds))
         return min(CANDIDATES_PER_ROW * self.spec.n, (self._accepted[-1] + 1 if self._accepted else 0) + patience)
 
+    def _rejected_before(self, number: int) -> int:
+        """Rejects up to the row that completes the run; those after it count when the run is extended."""
+        verdicts = (course.verdicts for candidate, course in self._courses.items() if candidate < number)
+        return sum(bool(one and one[-1].code) for one in verdicts)
+
     def _why(self) -> str:
         codes = Counter(course.verdicts[-1].code for course in self._courses.values() if course.verdicts)
         del codes[""]
@@ -212,9 +217,12 @@ class Runner:
         accepted = len(self._accepted)
         seconds, made = time.monotonic() - self._started, accepted - self._before
         records = (record_of(self.spec, self._seeds, self._texts, self._courses[one].verdicts) for one in settled)
+        rejected = self._rejected
+        if accepted >= self.spec.n:
+            rejected = self._rejected_before(self._accepted[self.spec.n - 1])
         return Progress(
             accepted=min(accepted, self.spec.n),
-            rejected=self._rejected,
+            rejected=rejected,
             wanted=self.spec.n,
             step=None if place is None else self.spec.steps[place].task,
             step_done=done,

@@ -248,12 +248,9 @@ class _Dataset:
         except Exception as error:  # whatever it is, the page says it in a sentence and stays usable
             report(error)
             problem = error
-        notes = view.ending(last, problem, language)
-        if folder is not None and last is not None:
-            notes += self.shelf.write_report(folder, language)
         return {
             self.progress: view.summary(last, language) if last else "",
-            self.notes: notes,
+            self.notes: view.ending(last, problem, language),
             **self.shelf.open(self.shelf.name(folder) if folder and last else None, language),
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +75,10 @@ class Shelf:
                     self.download = words(
                         gr.DownloadButton, {"label": "dataset.download"}, elem_classes="alm-quiet-button"
                     )
+                    charts = words(gr.Button, {"value": "dataset.charts"}, elem_classes="alm-quiet-button")
                     self.report = words(gr.DownloadButton, {"label": "dataset.report"}, elem_classes="alm-quiet-button")
                 self.problem = gr.HTML(elem_id="dataset-problem")
+                self.charts = gr.HTML(elem_id="dataset-charts")
                 with words(gr.Accordion, {"label": "dataset.read"}, open=False, elem_classes="alm-more"):
                     self.page = words(
                         gr.Slider, {"label": "dataset.page"}, minimum=1, maximum=2, step=1, value=1, visible=False
@@ -94,7 +97,7 @@ class Shelf:
         form = [self.schema, self.kind, self.with_seeds, self.provenance]
         reading = [self.funnel, self.page, self.rows, self.rejects]
         self.opened = [
-            *(self.chosen, self.inside, self.wanted, self.download, self.report, self.problem),
+            *(self.chosen, self.inside, self.wanted, self.download, self.report, self.charts, self.problem),
             *reading,
             *form,
         ]
@@ -104,6 +107,13 @@ class Shelf:
         self.chosen.input(self.open, [self.chosen, language], self.opened, **quick)
         self.page.release(self._turn, [self.chosen, self.page], self.rows, **quick)
         strike.click(self._strike, [self.chosen, self.rows, language], self.opened, **quick)
+        charts.click(
+            self._report,
+            [self.chosen, language],
+            [self.report, self.charts, self.problem],
+            concurrency_limit=1,
+            **PRIVATE,
+        )
         for one in form:
             one.input(self._rewrite, [self.chosen, *form, language], [self.download, self.problem], **quick)
 
@@ -147,19 +157,25 @@ class Shelf:
             self.provenance: output.provenance,
             self.download: gr.update(value=_one_file(data), interactive=data.exists()),
             self.report: gr.update(value=str(page) if page.is_file() else None, visible=page.is_file()),
+            self.charts: "",
             self.problem: "",
         }
 
-    def write_report(self, folder: Path, language: str) -> str:
-        """Write the report of a run; what kept it from coming is told."""
+    def _report(self, name: Any, language: str) -> Iterator[Shown]:
+        """Write the report, show it, and offer it as a file."""
         from augmentlm.reports.dataset import run_report
 
+        folder = self.find(name)
+        if folder is None:
+            return
+        yield {self.problem: markup.waiting(language, None)}
         try:
-            run_report(folder)
+            page = run_report(folder)
         except Exception as error:  # the rows are there, with a report or without
             report(error)
-            return markup.error(error, language)
-        return ""
+            yield {self.problem: markup.error(error, language)}
+            return
+        yield {self.report: gr.update(value=str(page), visible=True), self.charts: view.page(page), self.problem: ""}
 
     def _list(self, chosen: Any, language: str) -> Any:
         if self._root:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from augmentlm.errors import StoppedError
 from augmentlm.runs.estimate import Estimate
@@ -119,6 +120,12 @@ def estimate(found: Estimate, language: str) -> str:
             tried=found.tried,
         )
     )
+
+
+def page(path: Path) -> str:
+    """A report inside of the page: it may run nothing and reach nothing."""
+    inner = escape(path.read_text(encoding="utf-8"))
+    return f'<iframe class="alm-report" title="{escape(path.name)}" sandbox="" srcdoc="{inner}"></iframe>'
 
 
 def _table(pairs: Sequence[tuple[str, str]], language: str) -> str:

@@ -1,0 +1,166 @@
+"""The Dataset tab, without a browser."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from augmentlm.runs.rows import read_run
+from augmentlm.runs.spec import check_steps
+from augmentlm.ui.dataset import RECIPES, _Dataset
+from scripted_page import NASTY, run_to_end
+from scripted_run import dreamed
+
+SEEDS = "Plan a trip to Kyoto\nName three primary colours\nWrite a toast to a friend"
+
+
+@pytest.fixture
+def tab(context, tmp_path, monkeypatch):
+    """The tab, with a home of its own."""
+    monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path))
+
+    def make(script=dreamed, **ways) -> _Dataset:
+        with gr.Blocks(), gr.Tab("Dataset") as page:
+            return _Dataset(context(script, **ways), page)
+
+    return make
+
+
+def start(tab: _Dataset, text: str = SEEDS, *, recipe="expand,respond", n=5, flag=None, columns=("", "")) -> list:
+    table = tab._paste(text, "en")[tab.table]
+    return run_to_end(tab._run(flag or threading.Event(), "en", table, *columns, recipe, n, "", "", 0.7, 256))
+
+
+def test_seeds_are_shown_as_they_are_read_with_what_is_left_out(tab) -> None:
+    page = tab()
+    shown = page._paste('{"prompt": "Name a bird", "completion": "Wren"}\n{"prompt": NaN}\n{"pro', "en")
+    assert "1 seeds, read as prompt/completion; 1 of them with a response." in shown[page.preview]
+    assert "2 rows left out" in shown[page.preview]
+    assert "Line 2 holds NaN" in shown[page.preview]
+    assert shown[page.mapping]["visible"]
+
+
+def test_own_columns_are_chosen_from_a_list(tab) -> None:
+    page = tab()
+    shown = page._paste('{"query": "Name a bird", "reply": "Wren"}', "en")
+    assert "No column is known here" in shown[page.preview]
+    assert [value for _, value in shown[page.columns[0]]["choices"]] == ["", "query", "reply"]
+    assert "with a response" in page._mapped(shown[page.table], "query", "reply", "en")
+    ended = start(page, '{"query": "Name a bird", "reply": "Wren"}', columns=("query", "reply"))[-1]
+    assert "5 of 5 accepted" in ended[page.progress]
+
+
+def test_markup_in_seeds_and_rows_stays_text(tab) -> None:
+    page = tab(lambda request: f"{dreamed(request)} {NASTY}")
+    assert "<img" not in page._paste(json.dumps({"instruction": NASTY}), "en")[page.preview]
+    shown = start(page, json.dumps({"instruction": NASTY}), n=2)
+    assert all("<img" not in str(step.get(page.latest)) for step in shown)
+    assert "<img" not in str(shown[-1][page.shelf.rejects])
+
+
+def test_a_run_shows_rows_as_they_come_and_is_open_at_its_end(tab) -> None:
+    page = tab()
+    shown = start(page, n=12)
+    assert any("new instructions" in step[page.progress] for step in shown)
+    ended = shown[-1]
+    assert "12 of 12 accepted" in ended[page.progress]
+    shelf = page.shelf
+    assert ended[shelf.inside]["visible"]
+    assert len(ended[shelf.rows]["choices"]) == 10
+    assert ended[shelf.page]["maximum"] == 2
+    folder = shelf.find(ended[shelf.chosen]["value"])
+    assert len((folder / "data.jsonl").read_text().splitlines()) == 12
+    assert ended[shelf.download]["value"] == str(folder / "data.jsonl")
+
+
+def test_a_stopped_run_says_so_and_goes_on(tab) -> None:
+    flag = threading.Event()
+    threading.Timer(0.7, flag.set).start()
+    page = tab(delay=0.01)
+    ended = start(page, n=60, flag=flag)[-1]
+    assert "All that was made is kept" in ended[page.notes]
+    name = ended[page.shelf.chosen]["value"]
+    assert name
+    page.context.pool.engine.delay = 0
+    more = run_to_end(page._go_on(threading.Event(), "en", name, 60))[-1]
+    assert "60 of 60 accepted" in more[page.progress]
+
+
+def test_struck_rows_leave_the_file_and_others_can_be_made(tab) -> None:
+    page = tab()
+    shelf = page.shelf
+    ended = start(page, n=5)[-1]
+    name, first = ended[shelf.chosen]["value"], ended[shelf.rows]["choices"][0][1]
+    shown = shelf._strike(name, [first], "en")
+    assert "4 of 5 accepted" in shown[shelf.funnel]
+    assert "struck: 1" in shown[shelf.funnel]
+    assert first not in [value for _, value in shown[shelf.rows]["choices"]]
+    more = run_to_end(page._go_on(threading.Event(), "en", name, 5))[-1]
+    assert "5 of 5 accepted" in more[shelf.funnel]
+
+
+def test_the_file_comes_in_the_form_that_is_chosen(tab) -> None:
+    page = tab()
+    name = start(page)[-1][page.shelf.chosen]["value"]
+    shown = page.shelf._rewrite(name, "messages", "json", True, False, "en")
+    rows = json.loads(Path(shown[page.shelf.download]["value"]).read_text())
+    assert len(rows) == 3 + 5
+    assert all(row.keys() == {"messages"} for row in rows)
+
+
+def test_an_estimate_says_what_the_run_would_take(tab) -> None:
+    page = tab()
+    table = page._paste(SEEDS, "en")[page.table]
+    shown = run_to_end(page._estimate(threading.Event(), "en", table, "", "", "expand", 400, "", "", 0.7, 256))
+    assert "400 rows: about" in shown[-1][page.estimated]
+    assert not (page.shelf.root()).exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "said"),
+    [
+        ("", {}, "There are no seeds yet."),
+        (SEEDS, {"n": None}, "The number of rows is missing."),
+        (SEEDS, {"recipe": "pair"}, "pair needs seeds with responses"),
+        (SEEDS, {"recipe": "refine", "n": 9}, "at most 3, not 9"),
+    ],
+)
+def test_what_cannot_be_run_is_said_in_a_sentence(tab, text, settings, said) -> None:
+    page = tab()
+    assert said in start(page, text, **settings)[-1][page.notes].replace("&#x27;", "'")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_has_steps_that_make_sense(recipe) -> None:
+    assert check_steps(recipe.split(","))
+
+
+def test_earlier_runs_are_listed_on_the_own_computer(tab) -> None:
+    page = tab()
+    name = start(page)[-1][page.shelf.chosen]["value"]
+    [(label, value)] = page.shelf._list(None, "en")["choices"]
+    assert value == name
+    assert "(5 of 5)" in label
+
+
+def test_strangers_find_no_run_but_their_own(tab) -> None:
+    page = tab(local=False)
+    ended = start(page)[-1]
+    name = ended[page.shelf.chosen]["value"]
+    assert page.shelf.find(name)
+    assert len(name) > 32
+    assert page.shelf._list(None, "en")["choices"] == []
+    assert "at most 200 rows" in start(page, n=201)[-1][page.notes]
+
+
+def test_a_name_that_leads_out_of_the_folder_is_no_run(tab, tmp_path) -> None:
+    page = tab()
+    name = start(page)[-1][page.shelf.chosen]["value"]
+    read_run(page.shelf.find(name))
+    (tmp_path / "runs" / name).rename(tmp_path / "elsewhere")
+    for odd in ("../elsewhere", str(tmp_path / "elsewhere"), None, 7, ""):
+        assert page.shelf.find(odd) is None
