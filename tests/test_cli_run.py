@@ -19,7 +19,7 @@ def run(capsys, tmp_path, monkeypatch, no_embedder) -> Run:
     (tmp_path / "seeds.jsonl").write_text('{"instruction": "Paint a boat"}\n{"instruction": "Sell two hens"}\n')
 
     def run(*arguments: str, script=dreamed) -> tuple[int, str, str]:
-        code = main(["run", *arguments, "--no-report"], pool=ScriptedPool(ScriptedEngine(script)))
+        code = main(["run", *arguments], pool=ScriptedPool(ScriptedEngine(script)))
         said = capsys.readouterr()
         return code, said.out, said.err
 
