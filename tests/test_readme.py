@@ -15,6 +15,7 @@ from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.machine import Gpu, Machine
 from augmentlm.ui.launch import launch
 from scripted_cli import ScriptedPool, novel
+from scripted_run import dreamed
 from scripted_teacher import Script
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,10 @@ OURS = [command for command in COMMANDS if command.startswith("augmentlm ")]
 ELSEWHERE = [command for command in OURS if "--endpoint" in command or "pull" in command or command == TRAIN]
 PROGRAMS = blocks("python")
 (CLIENT,) = [program for program in PROGRAMS if "gradio_client" in program]
-NEWS = re.compile(r"augmentlm: (note|[\w. -]+: \d+ of \d+ (answers|samples|rows)|this is |the base is )")
+NEWS = re.compile(
+    r"augmentlm: (note|[\w. -]+: \d+ of \d+ (answers|samples|rows)|this is |the base is "
+    r"|\d+ seeds, read as |\d+ of \d+ accepted|The report is )"
+)
 SETUP = [command for command in COMMANDS if command not in OURS]
 
 
@@ -64,7 +68,7 @@ def test_commands_run_as_they_stand(command: str, tmp_path, monkeypatch, capsys,
     card = Gpu("a card", 24 * 2**30, 24 * 2**30, 8.9)
     large = Machine(64 * 2**30, 60 * 2**30, 500 * 2**30, 8, frozenset(), (card,))
     monkeypatch.setattr("augmentlm.augmenter.inspect", lambda: large)
-    script = Script() if " collect " in command else novel()
+    script = Script() if " collect " in command else dreamed if " run " in command else novel()
     code = main(shlex.split(command)[1:], pool=ScriptedPool(ScriptedEngine(script)))
     out, err = capsys.readouterr()
     said = [line for line in err.splitlines() if not NEWS.match(line)]
@@ -95,7 +99,8 @@ def test_the_client_of_the_app_gets_a_text_and_the_row_that_is_shown(capsys) -> 
 
 @pytest.mark.real
 @pytest.mark.parametrize("program", [program for program in PROGRAMS if program != CLIENT])
-def test_programs_run_on_the_real_model(program: str, capsys) -> None:
+def test_programs_run_on_the_real_model(program: str, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
     exec(compile(program, "README.md", "exec"), {})
     assert len(capsys.readouterr().out.split()) > 20
 

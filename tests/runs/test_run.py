@@ -191,6 +191,14 @@ def test_short_and_long_instructions_are_rejected(work) -> None:
     }
 
 
+def test_a_response_that_repeats_its_instruction_is_rejected(work) -> None:
+    def echo(request: Request) -> str:
+        return dreamed(request) if "Write one new" in request.messages[0].content else request.messages[-1].content
+
+    found, _ = work(echo, n=1)
+    assert {record.code for record in found.rejected} == {"echo", "near_copy"}
+
+
 @pytest.mark.parametrize(
     ("steps", "said"),
     [

@@ -45,8 +45,14 @@ class Judge:
             finding = length(example.instruction, self._least, self._most)
             if finding:
                 code, evidence = finding.code, finding.evidence
+        if not code and example.response and _squeezed(example.response) == _squeezed(example.instruction):
+            code, evidence = "echo", "the response is the instruction again"
         if not code and self._compares:
             match = self._known.find(example.instruction)
             if match:
                 code, evidence = "near_copy", f"{match.score:.2f} ROUGE-L with {match.name}"
         return Verdict(candidate, self._place, text.key, code, evidence)
+
+
+def _squeezed(text: str) -> list[str]:
+    return tokens(text) or text.split()
