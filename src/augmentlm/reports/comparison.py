@@ -34,7 +34,7 @@ from augmentlm.tasks import Pair, Task
 from augmentlm.weights import Progress
 
 RECORD = "comparison.json"
-GRADED = 48
+GRADED = 24
 """Texts of each set that the judge grades: two questions each, and on a CPU a question takes a second or more."""
 
 SHOWN = 12

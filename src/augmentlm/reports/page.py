@@ -130,7 +130,9 @@ def _figure(figure: Figure) -> str:
     body = "".join(f"<tr>{''.join(f'<td>{escape(_written(cell))}</td>' for cell in row)}</tr>" for row in shown)
     more = len(figure.rows) - len(shown)
     rest = f'<p class="note">… and {more:,} more in {escape(figure.name)}.csv</p>' if more else ""
-    table = f'<div class="scroll"><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>{rest}'
+    # A keyboard scrolls what it can reach.
+    region = f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(figure.title)}: numbers">'
+    table = f"{region}<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>{rest}"
     if figure.svg:
         table = f"<details><summary>Numbers</summary>{table}</details>"
     caption = f"<figcaption>{escape(figure.note)}</figcaption>"
