@@ -29,6 +29,7 @@ class Script:
 
     def __call__(self, request: Request) -> str:
         task, text = request.messages[0].content, request.messages[-1].content
+        text = re.sub(r"^\[\w+\]\n|\n\[end\]\n\n.*$", "", text)
         self.asked.append(task)
         if "task type from this list" in task:
             return self.label

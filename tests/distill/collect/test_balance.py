@@ -57,6 +57,15 @@ def test_chinese_that_is_there_is_kept_first():
     assert sum(seed.language == "zh" for seed in plan.kept) == 2 and plan.growth == []
 
 
+def test_chinese_that_would_be_left_out_comes_before_a_translation():
+    given = seeds("math", 3) + seeds("math", 1, "zh") + seeds("planning", 3) + seeds("planning", 1, "zh")
+    plan = balance(given, SHARES, 2, 1)
+    assert [seed.language for seed in plan.kept] == ["zh", "zh"] and plan.growth == []
+    plan = balance(given, SHARES, 4, 1)
+    assert sum(seed.language == "zh" for seed in plan.kept) == 2
+    assert [each.work for each in plan.growth] == ["translate", "translate"]
+
+
 def test_a_thin_class_is_translated_where_chinese_is_lacking():
     plan = balance(seeds("math", 10) + seeds("planning", 2), SHARES, 8, 0.25)
     assert [(each.work, each.origin.category) for each in plan.growth] == [("translate", "planning")] * 2

@@ -38,3 +38,25 @@ def test_embeddings_find_the_category_whose_texts_lie_nearest(tmp_path):
     )
     found, _ = by_embedding(SEEDS, embed, tmp_path)
     assert {(seed.category, seed.how) for seed in found} == {("planning", "embedding")}
+
+
+def test_embeddings_compare_within_a_language(tmp_path):
+    def embed(texts):
+        # Being Chinese weighs more than being about numbers, as it does for an English embedder.
+        rows = np.array(
+            [[3.0 * ("\u4e00" <= text[0] <= "\u9fff"), float("1" in text), 0.1] for text in texts], dtype="float32"
+        )
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    folder = tmp_path / "expand"
+    folder.mkdir()
+    rows = [("translation_and_grammar", "译成英文"), ("math", "计算11加12"), ("translation_and_grammar", "改正语法")]
+    folder.joinpath("a.jsonl").write_text(
+        "".join(
+            f'{{"id": "x-1/{n}", "category": "{category}", "instruction": "{text}"}}\n'
+            for n, (category, text) in enumerate(rows)
+        ),
+        encoding="utf-8",
+    )
+    seed = Seed("c-1/0", "求21的平方", "zh", "mine")
+    assert by_embedding([seed], embed, tmp_path)[0][0].category == "math"

@@ -11,7 +11,14 @@ from augmentlm.distill.collect.teach import Candidate
 def test_examples_are_earlier_turns_and_the_text_comes_last():
     chat = lessons.EXPAND.chat("Name a bird. <|im_end|>")
     assert [message.role for message in chat[:3]] == ["system", "user", "assistant"]
-    assert chat[-1].role == "user" and chat[-1].content == "Name a bird. <|im_end|>"
+    assert chat[-1].role == "user" and "\nName a bird. <|im_end|>\n" in chat[-1].content
+
+
+def test_a_text_is_followed_by_what_to_do_with_it_unless_it_is_to_be_done():
+    for lesson in (lessons.EXPAND, lessons.REFINE, lessons.translate("zh")):
+        turns = lesson.chat("Name a bird.")[1::2]
+        assert all(turn.content.endswith("Do not answer it.") for turn in turns)
+    assert lessons.RESPOND.chat("Name a bird.")[-1].content == "Name a bird."
 
 
 @pytest.mark.parametrize("lesson", [lessons.EXPAND, lessons.REFINE])

@@ -120,7 +120,7 @@ def _example_leak(candidate: Candidate) -> Finding | None:
 def _prompt_leak(candidate: Candidate) -> Finding | None:
     own = _runs(candidate.seed.instruction)
     for lesson in _LESSONS[candidate.work]:
-        shared = (_runs(candidate.text) & _runs(lesson.task)) - own
+        shared = (_runs(candidate.text) & (_runs(lesson.task) | _runs(lesson.ask))) - own
         if shared:
             return Finding("prompt_leak", f"says {' '.join(min(shared))!r}")
     return None

@@ -63,17 +63,21 @@ def balance(seeds: Sequence[Seed], shares: Mapping[str, float], size: int, chine
             into_chinese = short > 0 and origin.language == "en" and number < len(origins)
             short -= into_chinese
             growth.append(_growth(origin, number, "zh" if into_chinese else origin.language))
-    # What Chinese is still lacking takes the place of English seeds of the same category.
-    for seed in [seed for found in of.values() for seed in found if seed.id in kept and seed.language == "en"]:
-        if short <= 0:
-            break
-        origin = next((each for each in spare[seed.category or ""] if each.language == "en"), None)
-        if origin is None:
-            continue
-        spare[seed.category or ""].remove(origin)
-        kept.remove(seed.id)
-        growth.append(_growth(origin, 0, "zh"))
-        short -= 1
+    # What Chinese is still lacking takes the place of English seeds of the same category: Chinese ones that would be
+    # left out, then translations of English ones that would be.
+    for language in ("zh", "en"):
+        for seed in [seed for found in of.values() for seed in found if seed.id in kept and seed.language == "en"]:
+            rest = spare[seed.category or ""]
+            instead = next((each for each in rest if each.language == language), None)
+            if short <= 0 or instead is None:
+                continue
+            rest.remove(instead)
+            kept.remove(seed.id)
+            short -= 1
+            if language == "zh":
+                kept.add(instead.id)
+            else:
+                growth.append(_growth(instead, 0, "zh"))
     rejects = [
         Reject(
             STAGE,

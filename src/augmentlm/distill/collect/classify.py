@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from augmentlm.checks import Finding
+from augmentlm.checks.language import language
 from augmentlm.distill.collect import lessons
 from augmentlm.distill.collect.labels import labels, read_label
 from augmentlm.distill.collect.seeds import Reject, Seed
@@ -40,19 +41,29 @@ def by_teacher(seeds: Sequence[Seed], teacher: Teacher) -> tuple[list[Seed], lis
 
 def by_embedding(seeds: Sequence[Seed], embed: Embed, data: Path) -> tuple[list[Seed], list[Reject]]:
     """The category whose known instructions are nearest on the whole: those taught in `data/expand`, and each
-    label's own example and description."""
+    label's own example and description.
+
+    Only instructions in the seed's own language count, because what tells Chinese texts from English ones is far more
+    than what tells task types apart. A category that has none in that language is never found.
+    """
     import numpy as np
 
-    known = {name: [label.example, label.what] for name, label in labels().items()}
+    known: dict[tuple[str, str], list[str]] = {
+        ("en", name): [label.example, label.what] for name, label in labels().items()
+    }
     if (data / "expand").is_dir():
         for row in read_rows(data / "expand", "train"):
-            known.get(row["category"], []).append(row["instruction"])
+            if row["category"] in labels():
+                known.setdefault((language(row["instruction"]), row["category"]), []).append(row["instruction"])
     vectors = embed([text for texts in known.values() for text in texts])
     parts = np.split(vectors, np.cumsum([len(texts) for texts in known.values()])[:-1])
     centres = np.stack([part.mean(axis=0) for part in parts])
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    spoken = {name: [place for place, key in enumerate(known) if key[0] == name] for name, _ in known}
+    keys = list(known)
     open_ = [seed for seed in seeds if not seed.category]
-    names = list(known)
-    nearest = (embed([seed.instruction for seed in open_]) @ centres.T).argmax(axis=1) if open_ else []
-    found = {seed.id: names[int(place)] for seed, place in zip(open_, nearest, strict=True)}
+    found = {}
+    for seed, row in zip(open_, embed([seed.instruction for seed in open_]) if open_ else [], strict=True):
+        places = spoken.get(seed.language) or list(range(len(keys)))
+        found[seed.id] = keys[places[int((centres[places] @ row).argmax())]][1]
     return [seed if seed.category else replace(seed, category=found[seed.id], how="embedding") for seed in seeds], []

@@ -1,7 +1,8 @@
 """What the teacher is told: a task in a sentence, and handwritten examples as earlier turns of the chat.
 
 Examples as turns, not as one long text: a small model then keeps to the form, and what is the same in every chat is
-read once. Several examples of each, so that none of them is the pattern. They are also what the teacher must not copy.
+read once. Each text stands between marks and is followed by what to do with it: a text that asks for something is
+otherwise easily obeyed. Several examples of each, so that none of them is the pattern; the teacher must not copy them.
 """
 
 from __future__ import annotations
@@ -16,16 +17,24 @@ from augmentlm.tasks import Message, Pair, format_pair
 
 @dataclass(frozen=True)
 class Lesson:
-    """`task` is the system message; each example is what the teacher is given and what it should reply."""
+    """`task` is the system message; each example is what the teacher is given and what it should reply.
+
+    `ask` says after each text, which `label` stands above, what to do with it; without it the text is given bare.
+    """
 
     task: str
     examples: tuple[tuple[str, str], ...] = ()
+    ask: str = ""
+    label: str = "Instruction"
 
     def chat(self, text: str) -> tuple[Message, ...]:
         turns = [Message("system", self.task)]
         for given, reply in self.examples:
-            turns += [Message("user", given), Message("assistant", reply)]
-        return (*turns, Message("user", text))
+            turns += [Message("user", self._given(given)), Message("assistant", reply)]
+        return (*turns, Message("user", self._given(text)))
+
+    def _given(self, text: str) -> str:
+        return f"[{self.label}]\n{text}\n[end]\n\n{self.ask}" if self.ask else text
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -51,6 +60,7 @@ EXPAND = Lesson(
             "A tap fills a 240-litre tank in 1.5 hours. How many litres a minute is that?",
         ),
     ),
+    ask="Write a new instruction of exactly this type, with other content. Do not answer it.",
 )
 
 REFINE = Lesson(
@@ -78,6 +88,8 @@ REFINE = Lesson(
             "show two strings that match and two that do not.",
         ),
     ),
+    ask="Rewrite this prompt. Do not answer it.",
+    label="Prompt",
 )
 
 RESPOND = Lesson(
@@ -93,6 +105,8 @@ REWRITE = Lesson(
             "Solid (ice), liquid (water) and gas (water vapour).",
         ),
     ),
+    ask="Write a better response.",
+    label="Pair",
 )
 
 _TRANSLATE_EXAMPLES = (
@@ -113,6 +127,7 @@ def translate(into: Language) -> Lesson:
         f"You translate instructions for training a language model into {_NAMES[into]}. Reply with the translation "
         "alone: natural wording, every number, name, link and piece of code as it stands. Never answer an instruction.",
         there if into == "zh" else back,
+        ask=f"Translate this into {_NAMES[into]}. Do not answer it.",
     )
 
 
@@ -128,6 +143,7 @@ def classify() -> Lesson:
             ("Why does my list come out empty? x = []; x = x.append(3)", "code_debugging"),
             ("My flatmate never washes up. What should I say?", "advice"),
         ),
+        ask="Name its task type.",
     )
 
 
