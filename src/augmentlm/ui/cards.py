@@ -106,7 +106,7 @@ def _fit(model: Model, machine: Machine, language: str) -> str:
     except AugmentLMError as error:
         missing = isinstance(error, MissingExtraError)
         state, key, mark = ("warn", "fits_after", "!") if missing else ("bad", "fits_not", "✗")
-        said, more = say(language, f"models.{key}"), f" {error}"
+        said, more = say(language, f"models.{key}"), f" {' '.join(faults.words(error, language))}"
     else:
         state, mark, more = "good", "✓", ""
         how = f"{chosen.quantization.upper()} {_place(chosen.device, language)}"

@@ -13,7 +13,7 @@ import gradio as gr
 from augmentlm import formats
 from augmentlm.errors import AugmentLMError, InputError
 from augmentlm.results import Result
-from augmentlm.ui import markup, options
+from augmentlm.ui import faults, markup, options
 from augmentlm.ui.context import PRIVATE, Context, report
 from augmentlm.ui.files import jsonl, provenance, save
 from augmentlm.ui.running import Runner, Shown
@@ -163,7 +163,7 @@ def _count(text: str, blocks: bool, each: float, language: str) -> str:
     try:
         seeds = len(_instructions(text, blocks))
     except AugmentLMError as error:
-        return markup.hint(error.message)
+        return markup.hint(faults.words(error, language)[0])
     return markup.hint(say(language, "expand.count", seeds=seeds, each=int(each), total=seeds * int(each)))
 
 

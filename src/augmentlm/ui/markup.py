@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from augmentlm.checks import Finding, facts
-from augmentlm.errors import AugmentLMError
 from augmentlm.results import Result
+from augmentlm.ui import faults
 from augmentlm.ui.diff import diff
 from augmentlm.ui.texts import say
 from augmentlm.weights.disk import size
@@ -87,11 +87,7 @@ def note(text: str, kind: str = "info") -> str:
 
 def error(problem: BaseException, language: str) -> str:
     """One sentence and a hint, in the page."""
-    message, hint = (
-        (problem.message, problem.hint)
-        if isinstance(problem, AugmentLMError)
-        else (say(language, "common.unexpected"), "")
-    )
+    message, hint = faults.words(problem, language)
     return f'<div class="alm-note error" role="alert"><strong>{escape(message)}</strong> {escape(hint)}</div>'
 
 
@@ -124,7 +120,9 @@ def _reason(finding: Finding, language: str) -> str:
         kind, _, number = other.rpartition(" ")
         name = say(language, f"reason.{kind}", n=number) if number.isdigit() else say(language, "reason.the_seed")
         return say(language, "reason.near_copy", other=name, percent=round(100 * float(score)))
-    if finding.code in ("facts_lost", "form", "input"):
+    if finding.code == "input":
+        return f"{say(language, 'reason.input')}: {faults.said(finding.evidence, language)}"
+    if finding.code in ("facts_lost", "form"):
         return f"{say(language, f'reason.{finding.code}')}: {finding.evidence.removeprefix('missing: ')}"
     return say(language, f"reason.{finding.code}")
 

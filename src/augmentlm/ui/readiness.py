@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from augmentlm.errors import AugmentLMError
-from augmentlm.ui import markup
+from augmentlm.ui import faults, markup
 from augmentlm.ui.pace import Pace
 from augmentlm.ui.texts import say
 from augmentlm.weights import Progress
@@ -65,7 +65,7 @@ class Readiness:
         key = "ready_here" if self.state == "ready" and self._local else self.state
         text = say(language, f"status.{key}")
         if self._error is not None and isinstance(self._error, AugmentLMError):
-            text = f"{text} {self._error}"
+            text = " ".join((text, *faults.words(self._error, language))).strip()
         return (
             f'<div class="alm-status {kind}" role="status"><span class="alm-dot" aria-hidden="true"></span>'
             f"{markup.escape(text)}</div>"
