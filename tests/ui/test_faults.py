@@ -106,10 +106,9 @@ def test_one_pair_where_two_are_needed_is_told_in_chinese() -> None:
 
 
 def test_why_a_download_fails_is_told_in_chinese_too() -> None:
-    reasons = (
-        "hf.co can't be reached (no answer). What came has a wrong digest (sha256 12… instead of 34…) and was deleted."
-    )
-    error = WeightsError(f"model.gguf can't be downloaded. {reasons}", hint="Try again: the other files are kept.")
+    why = "What came has a wrong digest (sha256 12… instead of 34…) and was deleted."
+    sentence = f"model.gguf can't be downloaded. hf.co can't be reached (no answer). {why}"
+    error = WeightsError(sentence, hint="Try again: the other files are kept.")
     assert faults.words(error, "zh") == (
         "无法下载 model.gguf。无法连接 hf.co（没有响应）。收到的文件校验值不对（sha256 是 12…，应为 34…），已删除。",
         "请重试，其余文件已保留。",

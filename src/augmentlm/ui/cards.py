@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from augmentlm.catalog import Model
 from augmentlm.errors import AugmentLMError, MissingExtraError
 from augmentlm.machine import GB, Device, Fit, Machine, plan, variants
+from augmentlm.ui import faults
 from augmentlm.ui.markup import escape, size
 from augmentlm.ui.texts import say
 from augmentlm.weights import is_cached
