@@ -91,6 +91,14 @@ def add_parser(verbs: Any) -> None:
     checks.add_argument("--near-copy", type=float, default=0.7, help="highest ROUGE-L with seeds and accepted rows")
     checks.add_argument("--least-words", type=int, default=3, help="of an instruction (default: %(default)s)")
     checks.add_argument("--most-words", type=int, default=0, help="default: twice the longest seed, at least 150")
+    checks.add_argument(
+        "--similarity",
+        type=float,
+        default=1.0,
+        help="highest cosine of embeddings with the same (default: not looked at)",
+    )
+    checks.add_argument("--judge", metavar="NAME[@URL]", help="a model that marks every row from 1 to 5")
+    checks.add_argument("--least-score", type=int, default=4, help="lowest mark of the judge (default: %(default)s)")
 
 
 def run(options: argparse.Namespace, pool: EnginePool | None) -> int:
@@ -113,7 +121,10 @@ def run(options: argparse.Namespace, pool: EnginePool | None) -> int:
         settings: dict[str, Any] = {
             "steps": steps,
             "using": using(steps, options),
-            "checks": Checks(options.near_copy, options.least_words, options.most_words),
+            "checks": Checks(
+                options.near_copy, options.least_words, options.most_words, options.similarity, options.least_score
+            ),
+            "judge": _judge(options.judge),
             "seed": options.seed,
             "pool": pool,
             "stop": stop,
@@ -201,6 +212,16 @@ def _prices(steps: Sequence[Task], options: argparse.Namespace) -> dict[Task, Pr
             raise InputError(f"--price {value} is not understood.", hint="Write it as --price 0.4,1.2.") from error
         found |= {one: price for one in steps if step in (None, one)}
     return found
+
+
+def _judge(given: str | None) -> Using | None:
+    """`NAME`, or `NAME@URL` for a server."""
+    from augmentlm.runs.run import Using
+
+    if not given:
+        return None
+    name, _, address = given.partition("@")
+    return Using(name, endpoint=address or None)
 
 
 def _columns(given: Sequence[str]) -> dict[str, str]:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from augmentlm.examples import Example
-from augmentlm.runs.spec import MULTIPLIES, Spec, Step
-from augmentlm.tasks import Pair, Task, TaskInput, parse
+from augmentlm.runs.marks import question
+from augmentlm.runs.spec import MULTIPLIES, Spec, Step, StepName
+from augmentlm.tasks import Pair, TaskInput, parse
 
 TRIES = 3
 """Attempts at each seed where every seed gives one row; refinements of each where many rows are made of it."""
@@ -34,6 +35,8 @@ class Candidate:
 def input_of(spec: Spec, place: int, candidate: Candidate, example: Example, seeds: Sequence[Example]) -> TaskInput:
     """What step number `place` is given. For `pair` that is the seed and another one, drawn for this candidate."""
     task = spec.steps[place].task
+    if task == "judge":
+        return question(example)
     if task == "expand":
         return example.opening
     if task != "pair":
@@ -44,8 +47,10 @@ def input_of(spec: Spec, place: int, candidate: Candidate, example: Example, see
     return [Pair(one.opening, one.response) for one in (example, partner)]
 
 
-def result_of(task: Task, example: Example, text: str) -> Example:
+def result_of(task: StepName, example: Example, text: str) -> Example:
     """The example after a step. A text that is not in the task's form is carried as it is, to be read by a person."""
+    if task == "judge":
+        return example
     value = parse(task, text).value
     shown = value if value is not None else text.strip()
     if task == "respond":

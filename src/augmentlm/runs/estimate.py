@@ -12,7 +12,7 @@ from typing import Any
 from augmentlm.runs.rows import Run, read_run
 from augmentlm.runs.run import Using, run
 from augmentlm.runs.runner import Progress
-from augmentlm.runs.spec import MULTIPLIES
+from augmentlm.runs.spec import MULTIPLIES, StepName
 from augmentlm.tasks import Task
 
 PROBE = 5
@@ -31,7 +31,7 @@ class Price:
 class StepCost:
     """Tokens of a step in the whole run; `money` is 0 where no price was given."""
 
-    task: Task
+    task: StepName
     prompt_tokens: int
     completion_tokens: int
     money: float
@@ -58,7 +58,7 @@ class Estimate:
 
 
 def probe(
-    seeds: Any, n: int, *, steps: Sequence[Task], prices: Mapping[Task, Price] | None = None, **settings: Any
+    seeds: Any, n: int, *, steps: Sequence[Task], prices: Mapping[StepName, Price] | None = None, **settings: Any
 ) -> Iterator[Progress | Estimate]:
     """Make a few rows in a folder that is thrown away, telling how far it is; the last item is the `Estimate`.
 
@@ -79,7 +79,7 @@ def probe(
     yield _estimate(made, n, seconds, prices or {})
 
 
-def _estimate(made: Run, n: int, seconds: float, prices: Mapping[Task, Price]) -> Estimate:
+def _estimate(made: Run, n: int, seconds: float, prices: Mapping[StepName, Price]) -> Estimate:
     accepted = len(made.accepted)
     times = n / accepted if accepted else 0.0
     steps = []

@@ -6,13 +6,19 @@ Candidates are judged in the order of their numbers, so that the same texts alwa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from augmentlm.checks.length import length
 from augmentlm.checks.near_copies import NearCopies
 from augmentlm.checks.novelty import tokens
 from augmentlm.examples import Example
+from augmentlm.measures.embed import embedder
 from augmentlm.runs.journal import Text, Verdict
+from augmentlm.runs.marks import HIGHEST, mark
 from augmentlm.runs.spec import MULTIPLIES, Spec
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LONGEST_WORDS = 150
 
@@ -27,19 +33,29 @@ class Judge:
         self._most = spec.checks.most_words or max(LONGEST_WORDS, 2 * longest)
         task = spec.steps[place].task
         so_far = [step.task for step in spec.steps[: place + 1]]
-        self._measures = task != "respond"
-        self._compares = task != "respond" and any(step in MULTIPLIES for step in so_far)
+        self._marks = task == "judge"
+        self._least_score = spec.checks.least_score
+        self._measures = task not in ("respond", "judge")
+        self._compares = self._measures and any(step in MULTIPLIES for step in so_far)
         self._known = NearCopies(spec.checks.near_copy)
+        self._alike = Alike(spec.checks.similarity) if self._compares and spec.checks.similarity < 1 else None
         if task in MULTIPLIES:
             for number, seed in enumerate(seeds, 1):
-                self._known.add(seed.opening, f"seed {number}")
+                self._remember(seed.opening, f"seed {number}")
 
     def passed(self, candidate: int, example: Example) -> None:
         if self._compares:
-            self._known.add(example.instruction, f"candidate {candidate}")
+            self._remember(example.instruction, f"candidate {candidate}")
+
+    def _remember(self, text: str, name: str) -> None:
+        self._known.add(text, name)
+        if self._alike:
+            self._alike.add(text, name)
 
     def judge(self, candidate: int, text: Text, example: Example) -> Verdict:
         """`example` is what the candidate would become."""
+        if self._marks:
+            return self._marked(candidate, text)
         code, evidence = text.code, text.evidence
         if not code and self._measures:
             finding = length(example.instruction, self._least, self._most)
@@ -51,7 +67,51 @@ class Judge:
             match = self._known.find(example.instruction)
             if match:
                 code, evidence = "near_copy", f"{match.score:.2f} ROUGE-L with {match.name}"
+        if not code and self._alike:
+            found = self._alike.find(example.instruction)
+            if found:
+                code, evidence = "too_similar", f"{found[0]:.2f} cosine with {found[1]}"
         return Verdict(candidate, self._place, text.key, code, evidence)
+
+    def _marked(self, candidate: int, text: Text) -> Verdict:
+        if text.code in ("input", "refused"):
+            return Verdict(candidate, self._place, text.key, text.code, text.evidence)
+        given = mark(text.text)
+        if given is None:
+            return Verdict(candidate, self._place, text.key, "no_mark", f"the judge said {text.text.strip()[:60]!r}")
+        if given < self._least_score:
+            return Verdict(candidate, self._place, text.key, "low_mark", f"{given} of {HIGHEST} from the judge")
+        return Verdict(candidate, self._place, text.key)
+
+
+class Alike:
+    """Embeddings of what must not come again in other words. Each is made when it is first needed."""
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+        self._embed = embedder()
+        self._names: list[str] = []
+        self._waiting: list[str] = []
+        self._vectors: np.ndarray | None = None
+
+    def add(self, text: str, name: str) -> None:
+        self._names.append(name)
+        self._waiting.append(text)
+
+    def find(self, text: str) -> tuple[float, str] | None:
+        """The cosine and the name of the nearest text if it is above the threshold."""
+        import numpy as np
+
+        if self._waiting:
+            new = self._embed(self._waiting)
+            self._vectors = new if self._vectors is None else np.vstack([self._vectors, new])
+            self._waiting = []
+        if self._vectors is None:
+            return None
+        nearness = self._vectors @ self._embed([text])[0]
+        best = int(nearness.argmax())
+        score = float(nearness[best])
+        return (score, self._names[best]) if score > self._threshold else None
 
 
 def _squeezed(text: str) -> list[str]:

@@ -11,8 +11,8 @@ from augmentlm.errors import InputError
 from augmentlm.examples import Example
 from augmentlm.runs.candidates import Candidate, result_of
 from augmentlm.runs.journal import Journal, Text, Verdict, is_run
-from augmentlm.runs.spec import Spec
-from augmentlm.tasks import Message, Task
+from augmentlm.runs.spec import Spec, StepName
+from augmentlm.tasks import Message
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Made:
     """
 
     key: str
-    step: Task
+    step: StepName
     text: str
     model: str
     engine: str
@@ -46,7 +46,7 @@ class Record:
     """
 
     candidate: int
-    step: Task
+    step: StepName
     status: Literal["accepted", "rejected"]
     code: str
     evidence: str

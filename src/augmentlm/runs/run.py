@@ -15,10 +15,11 @@ from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import AugmentLMError, InputError
 from augmentlm.examples import Example
 from augmentlm.runs.journal import Journal, held, is_run
+from augmentlm.runs.marks import SAMPLING
 from augmentlm.runs.outputs import Output, usual_schema, write
 from augmentlm.runs.rows import gather, read_run
 from augmentlm.runs.runner import Progress, Runner
-from augmentlm.runs.spec import Checks, Spec, Step, check_seeds, check_steps, differences
+from augmentlm.runs.spec import Checks, Spec, Step, StepName, check_seeds, check_steps, differences
 from augmentlm.tasks import Task
 from augmentlm.weights import Progress as Downloaded
 
@@ -37,7 +38,9 @@ class Using:
     api_key: str | None = field(default=None, repr=False)
     sampling: Mapping[str, float | int | None] = field(default_factory=dict)
 
-    def load(self, task: Task, pool: EnginePool | None, downloaded: Downloaded | None) -> Augmenter:
+    def load(self, name: StepName, pool: EnginePool | None, downloaded: Downloaded | None) -> Augmenter:
+        """The augmenter of a step. A judge responds to a question."""
+        task: Task = "respond" if name == "judge" else name
         model = self.model or (REFERENCE if task == "respond" and not self.endpoint else None)
         return load(
             task,
@@ -59,6 +62,7 @@ def run(
     n: int | None = None,
     using: Mapping[str, Using] | None = None,
     checks: Checks | None = None,
+    judge: Using | None = None,
     columns: Mapping[str, str] | None = None,
     schema: schemas.Name | None = None,
     file: str = "jsonl",
@@ -77,7 +81,8 @@ def run(
 
     A folder without a run begins one. In a folder with one the same arguments go on with it and do only what is
     missing; a larger `n` extends it, and anything else that changed raises `InputError` with its name. `n` defaults to
-    the number of seeds. `using` says by step what it runs on. Whenever it ends, the files are written.
+    the number of seeds. `using` says by step what it runs on; with `judge`, a model marks each row that passed the
+    other checks, and those below `Checks.least_score` are rejected. Whenever it ends, the files are written.
 
     Raises `InputError`, `StoppedError` once `stop` is set, and what engines raise; nothing that was made is lost.
     """
@@ -98,10 +103,14 @@ def run(
     if unknown:
         raise InputError(f"{unknown[0]} is not one of the steps.", hint=f"The steps are {','.join(tasks)}.")
     uses = [(using or {}).get(task, Using()) for task in tasks]
-    augmenters = [use.load(task, pool, downloaded) for task, use in zip(tasks, uses, strict=True)]
+    names: list[StepName] = [*tasks]
+    if judge:
+        names.append("judge")
+        uses.append(replace(judge, sampling=SAMPLING))
+    augmenters = [use.load(name, pool, downloaded) for name, use in zip(names, uses, strict=True)]
     stop = stop or threading.Event()
     spec = Spec(
-        steps=tuple(_step(augmenter, use, stop) for augmenter, use in zip(augmenters, uses, strict=True)),
+        steps=_steps(names, augmenters, uses, stop),
         n=wanted,
         seed=seed,
         checks=checks or Checks(),
@@ -124,9 +133,7 @@ def resume(
     spec = replace(before.spec, n=n or before.spec.n)
     stop = stop or threading.Event()
     augmenters = [use.load(step.task, pool, downloaded) for use, step in zip(uses, spec.steps, strict=True)]
-    now = replace(
-        spec, steps=tuple(_step(augmenter, use, stop) for augmenter, use in zip(augmenters, uses, strict=True))
-    )
+    now = replace(spec, steps=_steps([step.task for step in spec.steps], augmenters, uses, stop))
     yield from _work(Path(out), now, before.seeds, output_of(Path(out)), augmenters, stop)
 
 
@@ -180,7 +187,13 @@ def _examples(
     return read.schema, list(dict.fromkeys(read.examples))
 
 
-def _step(augmenter: Augmenter, use: Using, stop: threading.Event) -> Step:
+def _steps(
+    names: Sequence[StepName], augmenters: Sequence[Augmenter], uses: Sequence[Using], stop: threading.Event
+) -> tuple[Step, ...]:
+    return tuple(_step(*each, stop) for each in zip(names, augmenters, uses, strict=True))
+
+
+def _step(name: StepName, augmenter: Augmenter, use: Using, stop: threading.Event) -> Step:
     weights = augmenter.weights
     if "not downloaded" in weights.values():
         augmenter.warm_up(stop)  # which commit it is shows when it has come
@@ -188,7 +201,7 @@ def _step(augmenter: Augmenter, use: Using, stop: threading.Event) -> Step:
     sampling = asdict(augmenter.sampling(**use.sampling))
     del sampling["seed"]
     digest = " ".join(f"{name}={value}" for name, value in weights.items())
-    return Step(augmenter.task, augmenter.model, augmenter.engine, augmenter.quantization, digest, sampling)
+    return Step(name, augmenter.model, augmenter.engine, augmenter.quantization, digest, sampling)
 
 
 def _journal(folder: Path, spec: Spec, seeds: Sequence[Example]) -> Journal:

@@ -17,9 +17,8 @@ from augmentlm.runs.candidates import TRIES, Candidate, input_of, key, result_of
 from augmentlm.runs.journal import Journal, Verdict
 from augmentlm.runs.judging import Judge
 from augmentlm.runs.rows import Record, record_of
-from augmentlm.runs.spec import CANDIDATES_PER_ROW, PATIENCE, Spec
+from augmentlm.runs.spec import CANDIDATES_PER_ROW, PATIENCE, Spec, StepName
 from augmentlm.runs.texts import Maker, Wanted
-from augmentlm.tasks import Task
 
 LEAST_WAVE, MOST_WAVE = 8, 64
 """Candidates that go through a step together: enough to keep an engine's slots full, few enough to see rows soon."""
@@ -33,7 +32,7 @@ class Progress:
     accepted: int
     rejected: int
     wanted: int
-    step: Task | None = None
+    step: StepName | None = None
     step_done: int = 0
     step_total: int = 0
     tokens: int = 0

@@ -11,7 +11,7 @@ from augmentlm.errors import AugmentLMError
 from augmentlm.runs.journal import Journal, held, is_run
 from augmentlm.runs.outputs import Output, write
 from augmentlm.runs.rows import gather, read_run
-from augmentlm.tasks import Task
+from augmentlm.runs.spec import StepName
 
 STRUCK = "struck"
 """The reason code of a row that a person took out."""
@@ -22,7 +22,7 @@ class Entry:
     """One run on the shelf."""
 
     folder: Path
-    steps: tuple[Task, ...]
+    steps: tuple[StepName, ...]
     accepted: int
     wanted: int
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 from augmentlm.errors import InputError
 from augmentlm.examples import Example
@@ -16,6 +16,9 @@ MULTIPLIES = ("expand", "pair")
 CANDIDATES_PER_ROW = 10
 """A run gives up after this many candidates for each row that was asked for …"""
 
+StepName = Task | Literal["judge"]
+"""What a step does. `judge` makes nothing: a model says how good the row is."""
+
 PATIENCE = 100
 """… or after this many (or twice the number of seeds, if that is more) in which nothing was accepted."""
 
@@ -24,7 +27,7 @@ PATIENCE = 100
 class Step:
     """One step with what makes its texts. `digest` identifies the weights; `sampling` is without a seed."""
 
-    task: Task
+    task: StepName
     model: str
     engine: str
     quantization: str
@@ -36,12 +39,20 @@ class Step:
 class Checks:
     """Limits of the checks. `near_copy` is ROUGE-L F1; lengths are in words of the instruction (Chinese: characters).
 
-    At 0 the longest instruction is twice the longest seed, but no less than 150 words.
+    At 0 the longest instruction is twice the longest seed, but no less than 150 words. `similarity` is the highest
+    cosine of embeddings with a seed or an earlier row; at 1 nothing is embedded. `least_score` is the lowest mark of a
+    judge, from 1 to 5.
     """
 
     near_copy: float = 0.7
     least_words: int = 3
     most_words: int = 0
+    similarity: float = 1.0
+    least_score: int = 4
+
+    def __post_init__(self) -> None:
+        if not (0 < self.near_copy <= 1 and 0 < self.similarity <= 1 and 1 <= self.least_score <= 5):
+            raise InputError("The limits of the checks are out of range.", hint="Likeness is 0 to 1, a mark 1 to 5.")
 
 
 @dataclass(frozen=True)
