@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
+import psutil
 import pytest
 from app_process import serving
 from at_the_page import faults, finished, open_tab, refine, run_button, set_longest, stop_button
@@ -85,3 +88,12 @@ def test_pairs_can_be_downloaded_and_read_back(visit, tmp_path) -> None:
     path = tmp_path / "pairs.jsonl"
     download.value.save_as(path)
     assert len(formats.read_pairs(path)) == page.locator("#pairs-result li").count() > 0
+
+
+def test_after_all_that_the_app_has_taken_less_than_two_gigabytes_and_no_torch(app) -> None:
+    port = int(app[0].rstrip("/").rpartition(":")[2])
+    listening = (each for each in psutil.net_connections("inet") if each.status == "LISTEN")
+    (pid,) = {each.pid for each in listening if each.laddr.port == port}
+    status = Path(f"/proc/{pid}/status").read_text()
+    assert int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 < 2e9
+    assert "libtorch" not in Path(f"/proc/{pid}/maps").read_text()

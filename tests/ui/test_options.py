@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gradio as gr
 import pytest
 
 from augmentlm.errors import InputError
@@ -59,7 +60,7 @@ def test_strangers_can_reach_no_other_server_and_start_no_download(
 def precisions(monkeypatch, cpu: frozenset[str], *gpus: Gpu) -> list[str]:
     here = Machine(64 * 2**30, 60 * 2**30, 500 * 2**30, 8, cpu, gpus)
     monkeypatch.setattr(options, "inspect", lambda: here)
-    return [name for _, name in options._precisions("refine", "en")]
+    return [name for _, name in options.precisions("refine", "en")]
 
 
 def test_the_precisions_are_those_in_which_something_runs_on_this_computer(monkeypatch) -> None:
@@ -74,3 +75,13 @@ def test_models_that_have_to_be_downloaded_say_how_much(monkeypatch, tmp_path) -
     labels = {name: label for label, name in options._models("pair", "en")}
     assert labels[""] == "Automatic: the best that fits this computer"
     assert labels["qwen2-7b-instruct-response-exp"].endswith("downloads 15.2 GB first")
+
+
+def test_the_list_of_models_is_read_anew_when_it_is_opened(context, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path))
+    with gr.Blocks() as page:
+        model, *_ = options.build(context(), "refine")
+    assert "downloads 15.2 GB first" in str(model.choices)
+    (opened,) = [event for event in page.fns.values() if (model._id, "focus") in event.targets]
+    monkeypatch.setattr(options, "is_cached", lambda artifact: True)  # the download is over
+    assert "downloads" not in str(opened.fn("en")["choices"])
