@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 import zlib
@@ -122,6 +123,21 @@ def test_without_embeddings_the_rest_is_there_and_a_sentence_says_so(folder):
     html = run_report(folder, missing).read_text(encoding="utf-8")
     assert "Left out: Sentence embeddings need torch" in html and "Nearest seed, by words" in html
     assert "Map of seeds" not in html
+
+
+def test_a_judge_and_likeness_by_embeddings_are_told(tmp_path):
+    def script(request):
+        return "4" if "1 to 5" in request.messages[-1].content else next(ideas)
+
+    ideas = itertools.cycle(IDEAS)
+    pool = ScriptedPool(ScriptedEngine(script))
+    base = Using(model="qwen2.5-coder-0.5b-instruct")
+    for _ in run(SEEDS, tmp_path / "j", n=2, steps=("expand",), using={"expand": base}, judge=base, pool=pool):
+        pass
+    run_report(tmp_path / "j", lambda: vectors)
+    card = (tmp_path / "j" / "README.md").read_text(encoding="utf-8")
+    assert "the judge's mark (1 to 5) at least 4" in card and "| judge | qwen2.5-coder-0.5b-instruct |" in card
+    assert "cosine of embeddings" not in card
 
 
 def test_a_run_that_accepted_nothing_is_reported_too(tmp_path):

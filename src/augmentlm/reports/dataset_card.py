@@ -20,7 +20,6 @@ def card(run: Run, numbers: dict[str, Any]) -> str:
     size = next((name for limit, name in _SIZES if len(texts) < limit), "1M<n<10M")
     files = [name for name in FILES.values() if (run.folder / name).exists()]
     rejected = numbers["candidates"] - numbers["accepted"]
-    limits = numbers["checks"]
     title = " ".join(numbers["name"].split())
     front = {
         "license": "unknown",
@@ -54,8 +53,7 @@ def card(run: Run, numbers: dict[str, Any]) -> str:
         "|---|---|---|---|",
         *map(_passed, numbers["funnel"]),
         "",
-        f"Limits: ROUGE-L at most {limits['near_copy']:g}; {limits['least_words']} words or more, "
-        f"{limits['most_words'] or 'twice the longest seed (no less than 150)'} or fewer.",
+        "Limits: " + "; ".join(f"{name} {value}" for name, value in limits(numbers)) + ".",
         "",
         "## Before you train on it",
         "",
@@ -66,6 +64,21 @@ def card(run: Run, numbers: dict[str, Any]) -> str:
         *map(_licence, dict.fromkeys(step["model"] for step in numbers["steps"])),
     ]
     return metadata.write({name: value for name, value in front.items() if value}, "\n".join(lines) + "\n")
+
+
+def limits(numbers: dict[str, Any]) -> list[tuple[str, Any]]:
+    """What a candidate had to keep to, as labels and values; checks that were off are left out."""
+    checks = numbers["checks"]
+    found = [
+        ("ROUGE-L with a seed or an earlier row at most", checks["near_copy"]),
+        ("words of an instruction at least", checks["least_words"]),
+        ("words of an instruction at most", checks["most_words"] or "twice the longest seed's, no less than 150"),
+    ]
+    if checks["similarity"] < 1:
+        found.append(("cosine of embeddings with a seed or an earlier row at most", checks["similarity"]))
+    if any(step["task"] == "judge" for step in numbers["steps"]):
+        found.append(("the judge's mark (1 to 5) at least", checks["least_score"]))
+    return found
 
 
 def _step(step: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from augmentlm.reports.charts import Bar, Part, Point, bars, histogram, paired, scatter, stacked
+from augmentlm.reports.dataset_card import limits
 from augmentlm.reports.page import Figure, Reading, Section, Text, page
 
 _COLOURS = ("c1", "c0")
@@ -229,13 +230,9 @@ def _made(numbers: dict[str, Any]) -> Iterator[Figure]:
         ["step", "model", "weights", "engine", "sampling"],
         rows,
     )
-    limits = numbers["checks"]
-    checks = [
-        ["ROUGE-L with a seed or an accepted row, at most", limits["near_copy"]],
-        ["words of an instruction, at least", limits["least_words"]],
-        ["words of an instruction, at most", limits["most_words"] or "twice the longest seed, no less than 150"],
-    ]
-    yield Figure("checks", "Limits of the checks", "What a candidate had to keep to.", "", ["limit", "value"], checks)
+    yield Figure(
+        "checks", "Limits of the checks", "What a candidate had to keep to.", "", ["limit", "value"], limits(numbers)
+    )
 
 
 def _readings(title: str, rows: Sequence[dict[str, Any]], total: int) -> Section:
