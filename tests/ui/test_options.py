@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gradio as gr
 import pytest
+from gradio.context import get_blocks_context
 
 from augmentlm.errors import InputError
 from augmentlm.machine import Gpu, Machine
@@ -79,9 +79,9 @@ def test_models_that_have_to_be_downloaded_say_how_much(monkeypatch, tmp_path) -
 
 def test_the_list_of_models_is_read_anew_when_it_is_opened(context, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path))
-    with gr.Blocks() as page:
-        model, *_ = options.build(context(), "refine")
+    model, *_ = options.build(context(), "refine")
+    events = get_blocks_context().fns.values()
     assert "downloads 15.2 GB first" in str(model.choices)
-    (opened,) = [event for event in page.fns.values() if (model._id, "focus") in event.targets]
+    (opened,) = [event for event in events if (model._id, "focus") in event.targets]
     monkeypatch.setattr(options, "is_cached", lambda artifact: True)  # the download is over
     assert "downloads" not in str(opened.fn("en")["choices"])
