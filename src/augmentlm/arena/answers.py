@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field
 
 from augmentlm import catalog
@@ -44,7 +45,8 @@ class Answers:
 
     def start(self, stop: threading.Event) -> None:
         for answer in self.answers:
-            threading.Thread(target=self._write, args=(answer, stop), name="augmentlm-answer", daemon=True).start()
+            run = copy_context().run  # ZeroGPU looks there for whose request it is
+            threading.Thread(target=run, args=(self._write, answer, stop), name="augmentlm-answer", daemon=True).start()
 
     def _write(self, answer: Answer, stop: threading.Event) -> None:
         try:

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -113,7 +114,8 @@ class Duel:
         """Let both write, each in a thread of its own; they begin when both are loaded. `stop` ends it."""
         self.stop = stop or self.stop
         for mine, other in (self.sides.values(), reversed(self.sides.values())):
-            threading.Thread(target=self._write, args=(mine, other), name="augmentlm-duel", daemon=True).start()
+            run = copy_context().run  # ZeroGPU looks there for whose request it is
+            threading.Thread(target=run, args=(self._write, mine, other), name="augmentlm-duel", daemon=True).start()
 
     def shown(self) -> tuple[str, str]:
         """The texts at A and B as far as they are to be seen now. After `freeze` they don't change."""

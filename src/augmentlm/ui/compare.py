@@ -64,6 +64,7 @@ class _Compare:
                 words(gr.Button, {"value": f"compare.vote_{choice}"}, elem_classes="alm-quiet-button alm-vote")
                 for choice in CHOICES
             ]
+            words(gr.HTML, {"value": lambda language: markup.key_hint(say(language, "compare.vote_keys"))})
         with gr.Row(elem_classes="alm-actions", visible=False) as self.after:
             following = words(gr.Button, {"value": "compare.next"}, variant="primary", elem_id="compare-next")
         with gr.Row(elem_classes="alm-actions", visible=False) as self.looks:

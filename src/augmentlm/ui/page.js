@@ -65,3 +65,10 @@ document.addEventListener(
   },
   true,
 );
+
+// In Compare the keys 1 to 4 vote, as long as nobody is typing.
+document.addEventListener("keydown", (event) => {
+  if (!/^[1-4]$/.test(event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest?.("input, textarea, select")) return;
+  [...document.querySelectorAll(".alm-vote")].filter((button) => button.offsetParent)[event.key - 1]?.click();
+});
