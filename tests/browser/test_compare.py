@@ -119,7 +119,7 @@ def test_a_vote_while_both_write_stops_them_within_a_second_and_is_kept(visit, v
     expect(page.locator("#compare-verdict")).to_contain_text(
         "You preferred " + ("AugmentLM 0.5B Refine" if small_first else "Qwen2.5 Coder 1.5B Instruct")
     )
-    expect(page.locator("#compare-standing")).to_contain_text("1 votes")
+    expect(page.locator("#compare-standing")).to_contain_text("votes: 1")
 
 
 def test_two_visitors_keep_their_own_duels(visit, votes) -> None:
@@ -154,7 +154,7 @@ def test_a_reload_right_after_the_click_loses_no_vote(visit, votes) -> None:
         assert time.monotonic() < deadline, "the vote is lost"
         time.sleep(0.1)
     open_tab(page, "results")
-    expect(page.locator("#results-voted")).to_contain_text("1 votes")
+    expect(page.locator("#results-voted")).to_contain_text("votes: 1")
     expect(page.locator("#results-voted")).to_contain_text("judged by people")
 
 

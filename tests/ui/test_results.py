@@ -104,7 +104,7 @@ def test_votes_are_told_apart_by_judge(home) -> None:
         given("left", text=text)
     given("right", judge="qwen2.5-coder-1.5b-instruct")
     page = voted("en")
-    assert page.index("2 votes · judged by people") < page.index("1 votes · judged by a model, Qwen2.5 Coder 1.5B")
+    assert page.index("votes: 2 · judged by people") < page.index("votes: 1 · judged by a model, Qwen2.5 Coder 1.5B")
     assert "Too few votes to say which is better." in page
 
 
