@@ -67,7 +67,7 @@ class _Compare:
             words(gr.HTML, {"value": lambda language: markup.key_hint(say(language, "compare.vote_keys"))})
         with gr.Row(elem_classes="alm-actions", visible=False) as self.after:
             following = words(gr.Button, {"value": "compare.next"}, variant="primary", elem_id="compare-next")
-        with gr.Row(elem_classes="alm-actions", visible=False) as self.looks:
+        with gr.Row(elem_classes="alm-actions alm-looks", visible=False) as self.looks:
             view = words(gr.Radio, {"label": "refine.view", "choices": _views}, value="plain", elem_classes="alm-view")
         self.verdict = gr.HTML(elem_id="compare-verdict")
         self.standing = gr.HTML(elem_id="compare-standing")
@@ -245,7 +245,7 @@ def _next_prompt(task: Task, place: int | None) -> tuple[str, int]:
 
 
 def _tasks(language: Language) -> list[tuple[str, str]]:
-    return [(say(language, f"compare.task_{task}"), task) for task in TASKS]
+    return [(say(language, f"tab.{'pairs' if task == 'pair' else task}"), task) for task in TASKS]
 
 
 def _views(language: Language) -> list[tuple[str, str]]:

@@ -105,6 +105,7 @@ def figure(
     parts = "".join(
         f'<div class="alm-part {kind}" style="--from:{100 * was:.2f}%;--to:{100 * share.share:.2f}%"></div>'
         for kind, _, _, share, was in bars
+        if share.share or was
     )
     items = "".join(
         f'<li class="{kind}"><span class="alm-swatch {kind}" aria-hidden="true"></span>{escape(label)}: '
