@@ -218,7 +218,8 @@ def app(hub: HubDouble) -> FastAPI:
         slug = f"{asked['namespace']}/{re.sub('[^a-z0-9]+', '-', asked['title'].lower())}-0123456789abcdef01234567"
         known = {"slug": slug, "title": asked["title"], "description": asked.get("description"), "items": []}
         known |= {"owner": {"name": asked["namespace"]}, "lastUpdated": "2026-01-01T00:00:00.000Z"}
-        hub.collections[slug] = {**known, "theme": "blue", "private": asked.get("private", False), "upvotes": 0}
+        known |= {"theme": "blue", "position": len(hub.collections), "upvotes": 0}
+        hub.collections[slug] = {**known, "private": asked.get("private", False)}
         return hub.collections[slug]
 
     @served.get("/api/collections/{namespace}/{slug}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, ModelCard
@@ -99,6 +100,7 @@ def test_a_private_repository_stays_private(hub):
         ({"late.txt": b"." * ((1 << 20) - 9) + b" hf_" + b"a" * 34}, "late.txt holds what looks like a token"),
         ({"c.json": b'{"base": "/home/ada/models/base"}'}, "c.json names a place of somebody's machine: /home/ada/"),
         ({"c.json": rb'{"base": "C:\\Users\\ada"}'}, "c.json names a place of somebody's machine"),
+        ({"rows.jsonl": f'{{"file": "{Path.cwd()}/x"}}'.encode()}, "rows.jsonl names a place of this machine"),
         ({"../up.txt": b""}, "is no path inside a repository"),
         ({"README.md": b"# no metadata\n"}, "no metadata that can be read"),
     ],
@@ -111,7 +113,8 @@ def test_what_must_not_go_up_is_refused_before_anything_is_sent(hub, more, why):
 
 def test_what_only_looks_like_a_path_or_a_token_goes_up(hub):
     text = b"See https://example.org/home/ada/ and ./home/x, `data/home/y`, hf_hub_download and sk-learn."
-    publish(release({**FILES, "notes.md": text}))
+    rows = b'{"instruction": "Where is /home/app/config.yml read?"}'
+    publish(release({**FILES, "notes.md": text, "rows.jsonl": rows}))
     assert hub.repo(REPO).head.files["notes.md"] == text
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from augmentlm import __version__, catalog
+from augmentlm import __version__, catalog, tables
 from augmentlm.catalog import Model
 from augmentlm.errors import InputError
 from augmentlm.hub import cards, metadata
 from augmentlm.hub.contents import Content
 from augmentlm.hub.release import CARD, Kind, Release
+from augmentlm.runs.outputs import REJECTED
 
 GGUF = "-gguf"
 """How the name of a variant for llama.cpp ends."""
+
+_REPORTS = ("report.html", "report.json")
 
 _DATA_SUFFIXES = (".jsonl", ".json", ".md", ".csv")
 
@@ -99,12 +103,25 @@ very file at the first use: `augmentlm {model.tasks[0]}` needs nothing else.
 def _dataset(name: str, version: str) -> Release:
     ours = catalog.project().dataset
     if name != ours:
-        raise InputError(f"There is no data set called {name}.", hint=f"This can be published: {ours}.")
+        return _run(Path(name), version)
     folder = catalog.cards_folder().parent / "data"
     if not (folder / CARD).is_file():
         raise InputError("The teaching data is not here.", hint="Publish it from a checkout of the repository.")
     files = {path: file for path, file in _files(folder) if file.suffix in _DATA_SUFFIXES}
     return Release("dataset", name, dict(files), version)
+
+
+def _run(folder: Path, version: str) -> Release:
+    """The data set of a run, its rows with their provenance, its rejects and its report; not its journal."""
+    if not (folder / CARD).is_file():
+        ours = catalog.project().dataset
+        raise InputError(
+            f"{folder} is no finished run.", hint=f"Give the folder that `augmentlm run --out` wrote, or {ours}."
+        )
+    wanted = (CARD, REJECTED, *_REPORTS, *tables.FILES.values())
+    files: dict[str, Content] = {path: file for path, file in _files(folder) if path.partition("/")[0] in wanted}
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-.")
+    return Release("dataset", name, files, version)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

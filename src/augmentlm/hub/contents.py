@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
+from augmentlm.weights import home
 from augmentlm.weights.disk import size
 
 Content = bytes | Path
@@ -26,6 +28,11 @@ _PLACES = re.compile(
     rb"(?<![\w./~-])(?:/(?:home|Users)/[\w.-]+/|/(?:root|work|mnt|tmp|var/folders)/[\w.-]+|[A-Za-z]:\\+Users\\+)"
 )
 """Absolute paths into somebody's folders. A relative path, or one in a URL, is none."""
+
+_TEXTS = (".py", ".jsonl", ".csv")
+"""Programs and data may well speak of such places; there only those of this very machine are looked for."""
+
+_WEIGHTS = (".gguf", ".safetensors")
 
 _BLOCK = 1 << 20
 _OVERLAP = 200
@@ -62,7 +69,7 @@ def read(content: Content) -> bytes:
 
 def _inside(path: str, content: Content) -> Iterator[str]:
     before = b""
-    for number, block in enumerate(_blocks(content)):
+    for number, block in enumerate(_blocks(path, content)):
         if number == 0 and block.startswith(_PICKLE_STARTS):
             yield "is a pickle, which can run code when it is opened."
         if number == 0 and block.startswith(_TORCH_ARCHIVE) and b"data.pkl" in block:
@@ -70,12 +77,27 @@ def _inside(path: str, content: Content) -> Iterator[str]:
         text = before + block  # a secret may lie across two blocks
         if _SECRETS.search(text):
             yield "holds what looks like a token or a key."
-        if not path.endswith(".py") and (place := _PLACES.search(text)):
+        if not path.endswith(_TEXTS) and (place := _PLACES.search(text)):
             yield f"names a place of somebody's machine: {place.group().decode(errors='replace')}."
+        elif mine := next((here for here in _here() if here.encode() in text), None):
+            yield f"names a place of this machine: {mine}."
         before = block[-_OVERLAP:]
 
 
-def _blocks(content: Content) -> Iterable[bytes]:
+def _here() -> Iterator[str]:
+    """Folders of this user that no text has by chance."""
+    for place in (Path.home(), Path.cwd(), home()):
+        if len(place.parts) > 2:
+            yield f"{place}/"
+
+
+def _blocks(path: str, content: Content) -> Iterable[bytes]:
+    """The parts of a file that can hold text: all of it, or of weights the beginning with their metadata."""
+    blocks = _all_blocks(content)
+    return islice(blocks, 1) if path.endswith(_WEIGHTS) else blocks
+
+
+def _all_blocks(content: Content) -> Iterator[bytes]:
     if isinstance(content, bytes):
         yield from (content[start : start + _BLOCK] for start in range(0, len(content), _BLOCK))
         return

@@ -22,8 +22,6 @@ OF_THE_PLATFORM = ("gradio", "huggingface-hub", "spaces")
 CHOSEN_THERE = ("torch",)
 """What a Space pins by itself: ZeroGPU has a list of the versions that it runs."""
 
-_SUFFIXES = (".py", ".toml", ".css", ".js", ".bib")
-
 
 def folder() -> Path:
     """`spaces/` of the checkout. Raises `InputError` where there is none."""
@@ -77,10 +75,8 @@ def _pins() -> dict[str, str]:
 
 def _package() -> Iterator[tuple[str, Path]]:
     """The package with its cards and adapters, as a wheel holds them."""
-    for file in sorted(PACKAGE.rglob("*")):
-        if file.suffix in _SUFFIXES:
-            yield f"augmentlm/{file.relative_to(PACKAGE).as_posix()}", file
-    cards = catalog.cards_folder()
-    for file in sorted(cards.rglob("*")):
-        if file.is_file():
-            yield f"augmentlm/model_cards/{file.relative_to(cards).as_posix()}", file
+    for folder, place in ((PACKAGE, "augmentlm"), (catalog.cards_folder(), "augmentlm/model_cards")):
+        for file in sorted(folder.rglob("*")):
+            relative = file.relative_to(folder)
+            if file.is_file() and not any(part.startswith((".", "__pycache__")) for part in relative.parts):
+                yield f"{place}/{relative.as_posix()}", file

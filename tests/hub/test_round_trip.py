@@ -1,0 +1,159 @@
+"""Everything of ours goes up to a hub and comes back into an empty cache as it was, and writes the same text there."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+
+import pytest
+from huggingface_hub import CommitOperationAdd, DatasetCard, HfApi, ModelCard, SpaceCard, snapshot_download
+
+from augmentlm import catalog, weights
+from augmentlm.cli import main
+from augmentlm.engines.adapters import as_gguf
+from augmentlm.engines.base import Completion, Request
+from augmentlm.errors import PublishError
+from augmentlm.hub import blocks, bundles, cards, collection, metadata
+from augmentlm.hub.contents import read
+from augmentlm.hub.pull import pull
+from augmentlm.hub.release import publish
+from augmentlm.tasks import render
+
+OURS = [model for model in catalog.models().values() if model.adapter]
+EVERYTHING = [(kind, name) for kind in ("model", "dataset", "space") for name in bundles.names(kind)]
+CARD_OF = {"model": ModelCard, "dataset": DatasetCard, "space": SpaceCard}
+
+
+@pytest.fixture
+def empty_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERYTHING)
+def test_what_is_published_comes_back_byte_by_byte_and_a_second_time_changes_nothing(hub, tmp_path, kind, name):
+    release = bundles.release(kind, name)
+    done = publish(release)
+    again = publish(bundles.release(kind, name))
+    assert (done.is_new, again.is_new, again.commit) == (True, False, done.commit)
+    assert len(hub.repo(done.repo, kind).commits) == 2
+    down = tmp_path / "down"
+    snapshot_download(done.repo, repo_type=kind, revision="v0.1.0", local_dir=down, token="hf_double")
+    for path, content in release.owned_by("ada").files.items():
+        assert (down / path).read_bytes() == read(content)
+    card = CARD_OF[kind].load(done.repo, token="hf_double")
+    assert card.data.to_dict() == metadata.read(release.owned_by("ada").card)
+
+
+@pytest.mark.parametrize("model", OURS, ids=lambda model: model.name)
+def test_a_published_adapter_is_pulled_into_an_empty_cache(hub, empty_home, model, capsys):
+    assert main(["publish", "model", model.name]) == 0
+    assert main(["models", "pull", f"ada/{model.name}@v0.1.0"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0] == f"{hub.url}/ada/{model.name}"
+    pulled = empty_home / "weights" / f"ada--{model.name}@v0.1.0"
+    assert out[1] == str(pulled)
+    for file in ("adapter_model.safetensors", "adapter_config.json"):
+        assert (pulled / file).read_bytes() == cards.path(model).with_name(file).read_bytes()
+
+
+@pytest.mark.real
+def test_pulled_adapters_write_the_same_greedy_text(hub, monkeypatch, tmp_path):
+    from augmentlm.engines.llamacpp import LlamaCppEngine
+
+    base = weights.fetch_model(OURS[0])
+    adapters = {f"{model.name} here": as_gguf(cards.path(model).parent) for model in OURS}
+    monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path / "home"))
+    for model in OURS:
+        publish(bundles.release("model", model.name))
+        adapters[f"{model.name} pulled"] = as_gguf(pull(f"ada/{model.name}"))
+    engine = LlamaCppEngine(base, OURS[0].chat, adapters=adapters)
+    try:
+        for model in OURS:
+            task = model.tasks[0]
+            value = list(blocks.PAIRS) if task == "pair" else blocks.EXAMPLES[task]
+            sampling = replace(catalog.default_sampling(task), temperature=0.0, max_tokens=40, seed=1)
+            texts = []
+            for place in ("here", "pulled"):
+                request = Request(render(task, value, "tuned"), sampling, f"{model.name} {place}")
+                *_, last = engine.stream(request, threading.Event())
+                assert isinstance(last, Completion)
+                texts.append(last.text)
+            assert texts[0] == texts[1] and len(texts[0].split()) > 3
+    finally:
+        engine.close()
+
+
+def test_the_gguf_variant_says_what_it_was_made_from(hub):
+    name = OURS[0].name
+    publish(bundles.release("model", f"{name}-gguf"))
+    info = HfApi(hub.url, "hf_double").model_info(f"ada/{name}-gguf")
+    assert info.card_data.base_model == f"ada/{name}"
+    assert info.card_data.to_dict()["base_model_relation"] == "quantized"
+    assert f"{name}-f16.gguf" in {file.rfilename for file in info.siblings}
+
+
+def test_a_collection_ties_them_together_once(hub, capsys):
+    publish(bundles.release("model", OURS[0].name))
+    publish(bundles.release("dataset", catalog.project().dataset))
+    hub.put("alibaba-pai/Qwen2-7B-Instruct-Refine", {"config.json": b"{}"})
+    for _ in range(2):
+        assert main(["publish", "collection"]) == 0
+    (made,) = hub.collections.values()
+    assert capsys.readouterr().out.splitlines()[-1] == f"{hub.url}/collections/{made['slug']}"
+    assert [(item["type"], item["id"]) for item in made["items"]] == [
+        ("model", f"ada/{OURS[0].name}"),
+        ("dataset", "ada/augmentlm-data"),
+        ("model", "alibaba-pai/Qwen2-7B-Instruct-Refine"),
+    ]
+    assert made["title"] == collection.TITLE
+
+
+def test_a_stale_card_is_not_published(hub, monkeypatch, tmp_path):
+    import shutil
+
+    copied = tmp_path / "model_cards"
+    shutil.copytree(catalog.cards_folder(), copied)
+    monkeypatch.setattr(catalog, "cards_folder", lambda: copied)
+    card = cards.path(OURS[0])
+    card.write_text(card.read_text(encoding="utf-8").replace("license: apache-2.0", "license: mit"), "utf-8")
+    with pytest.raises(PublishError, match="is stale: run `augmentlm models card"):
+        publish(bundles.release("model", OURS[0].name))
+    assert hub.asked == []
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["model", "qwen2-7b-instruct-exp"], "is not ours to publish. Offer"),
+        (["model", "all-minilm-l6-v2"], "is not ours to publish. These can be published: augmentlm-0.5b-refine"),
+        (["model", "nothing"], "There is no model called 'nothing'"),
+        (["dataset", "nothing"], "This can be published: augmentlm-data"),
+    ],
+)
+def test_what_is_not_ours_is_not_published(hub, capsys, command, said):
+    assert main(["publish", *command]) == 2
+    assert said in capsys.readouterr().err
+    assert hub.asked == []
+
+
+def test_a_name_too_few_lists_what_there_is(capsys):
+    assert main(["publish", "model"]) == 0
+    assert capsys.readouterr().out.split()[: len(OURS)] == [model.name for model in OURS]
+
+
+def test_an_adapter_config_names_no_place_of_the_machine_that_trained():
+    for model in OURS:
+        config = json.loads(cards.path(model).with_name("adapter_config.json").read_text(encoding="utf-8"))
+        assert config["base_model_name_or_path"] == model.parent
+
+
+def test_the_double_refuses_what_the_hub_refuses(hub):
+    """A commit by somebody without the right to write."""
+    hub.users["hf_other"] = "eve"
+    publish(bundles.release("dataset", catalog.project().dataset))
+    with pytest.raises(Exception, match="403"):
+        HfApi(hub.url, "hf_other").create_commit(
+            "ada/augmentlm-data", [CommitOperationAdd("x", b"x")], commit_message="x", repo_type="dataset"
+        )
