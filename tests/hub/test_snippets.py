@@ -1,4 +1,4 @@
-"""Every command and program on every card is run: ours on the real weights, the large on a tiny model in their place."""
+"""Every command and program on every card is run: ours on the real weights, the large ones on a tiny model instead."""
 
 from __future__ import annotations
 
