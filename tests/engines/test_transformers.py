@@ -200,7 +200,7 @@ def test_a_reader_who_leaves_lets_the_next_one_in(engine):
 
 
 def test_a_text_longer_than_the_model_reads_is_refused_and_the_other_rows_come(engine, monkeypatch):
-    monkeypatch.setattr(engine._config, "max_position_embeddings", 100)
+    monkeypatch.setattr(engine._preparation, "_context", 100)
     with pytest.raises(InputError, match=r"has 1\d\d tokens; the model reads 100"):
         next(engine.stream(ask("x" * 90), threading.Event()))
     rows = engine.generate([ask("x" * 90), ask("hi", max_tokens=5)], threading.Event())
@@ -211,7 +211,7 @@ def test_a_text_longer_than_the_model_reads_is_refused_and_the_other_rows_come(e
 
 def test_a_row_ends_where_the_model_reads_no_further(engine, monkeypatch):
     room = 7
-    monkeypatch.setattr(engine._config, "max_position_embeddings", stream(engine, ask()).prompt_tokens + room)
+    monkeypatch.setattr(engine._preparation, "_context", stream(engine, ask()).prompt_tokens + room)
     completion = stream(engine, ask(max_tokens=50))
     assert (completion.finish, completion.completion_tokens) == ("length", room)
 

@@ -17,6 +17,8 @@ from augmentlm.engines.tokens import TextWriter
 PREFILL_TOKENS = 512
 """How much of a prompt is read in one step: Stop, and another person's turn, wait for one step at most."""
 
+_BLOCK = 128
+
 Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 """(ids, mask, positions) of the newest columns to the logits after the last one, one line a row."""
 
@@ -36,6 +38,14 @@ class Row:
 
     def __post_init__(self) -> None:
         self.random = torch.Generator().manual_seed(self.seed)
+
+    def start(self) -> None:
+        """Work begins now: what was waited before does not count."""
+        self.started = time.perf_counter()
+
+    def has_token(self) -> None:
+        """A token is there; of the first one the time is kept."""
+        self.ttft_s = self.ttft_s or time.perf_counter() - self.started
 
     def completion(self, finish: Finish) -> Completion:
         return Completion(
@@ -74,7 +84,7 @@ def decode(
         tokens = pick(logits, alive)
         stay: list[int] = []
         for line, (row, token) in enumerate(zip(alive, tokens, strict=True)):
-            row.ttft_s = row.ttft_s or time.perf_counter() - row.started
+            row.has_token()
             if token in stop_ids:
                 yield row, "", "stop"
                 continue
@@ -102,23 +112,44 @@ def pick(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
 
     A row draws one number of its own random sequence a token, whatever other rows stand beside it.
     """
-    wanted = max(1 if row.sampling.temperature == 0 else row.sampling.top_k or logits.shape[-1] for row in rows)
-    values, tokens = torch.topk(logits.float(), min(wanted, logits.shape[-1]), dim=-1)
-    values, tokens = values.cpu(), tokens.cpu()
-    chosen: list[int] = []
-    for row, scores, candidates in zip(rows, values, tokens, strict=True):
-        sampling = row.sampling
-        if sampling.temperature == 0:
-            chosen.append(int(candidates[0]))
-            continue
-        shares = torch.softmax(scores[: sampling.top_k or None] / sampling.temperature, dim=-1)
-        sums = shares.cumsum(dim=-1)
-        # A token belongs to the nucleus when those before it don't fill it; the likeliest always does.
-        inside = int(((sums - shares) < sampling.top_p).sum().clamp(min=1))
-        point = torch.rand(1, generator=row.random) * sums[inside - 1]
-        place = int(torch.searchsorted(sums[:inside].contiguous(), point, right=True).clamp(max=inside - 1))
-        chosen.append(int(candidates[place]))
-    return chosen
+    values, tokens = likeliest(logits, rows)
+    return choose(values, tokens, rows)
+
+
+def likeliest(logits: torch.Tensor, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The highest logits of every row and their tokens, highest first: as many as the row that asks for most needs."""
+    size = logits.shape[-1]
+    wanted = max(1 if row.sampling.temperature == 0 else row.sampling.top_k or size for row in rows)
+    if size % _BLOCK or wanted * _BLOCK >= size:
+        values, tokens = torch.topk(logits.float(), min(wanted, size), dim=-1)
+        return values.cpu(), tokens.cpu()
+    # The highest numbers lie in the blocks with the highest peaks: a tenth of the time for a large vocabulary.
+    blocks = logits.view(len(logits), -1, _BLOCK)
+    best = blocks.amax(dim=-1).topk(wanted, sorted=False).indices
+    inside = blocks.gather(1, best[..., None].expand(-1, -1, _BLOCK)).flatten(1)
+    values, places = inside.float().topk(wanted)
+    tokens = best.gather(1, places // _BLOCK) * _BLOCK + places % _BLOCK
+    return values.cpu(), tokens.cpu()
+
+
+def choose(values: torch.Tensor, tokens: torch.Tensor, rows: Sequence[Row]) -> list[int]:
+    """One of each row's likeliest tokens, drawn as its sampling says."""
+    count = values.shape[-1]
+    samplings = [row.sampling for row in rows]
+    kept = torch.tensor([[1 if each.temperature == 0 else each.top_k or count] for each in samplings])
+    heat = torch.tensor([[each.temperature or 1.0] for each in samplings])
+    nucleus = torch.tensor([[each.top_p] for each in samplings])
+    points = torch.tensor(
+        [[0.0 if row.sampling.temperature == 0 else torch.rand(1, generator=row.random).item()] for row in rows]
+    )
+    outside = torch.arange(count) >= kept
+    shares = torch.softmax((values / heat).masked_fill(outside, -torch.inf), dim=-1)
+    sums = shares.cumsum(dim=-1)
+    # A token belongs to the nucleus when those before it don't fill it; the likeliest always does.
+    inside = (((sums - shares) < nucleus) & ~outside).sum(dim=-1, keepdim=True).clamp(min=1)
+    point = points * sums.gather(1, inside - 1)
+    places = torch.searchsorted(sums, point, right=True).minimum(inside - 1)
+    return tokens.gather(1, places)[:, 0].tolist()
 
 
 def _positions(mask: torch.Tensor, columns: int) -> torch.Tensor:

@@ -37,6 +37,10 @@ class ChatTokenizer:
             ids += tokenizer.encode(segment.text, add_special_tokens=False).ids
         return ids
 
+    def count(self, text: str) -> int:
+        """How many tokens a text has."""
+        return len(self._literal.encode(text, add_special_tokens=False).ids)
+
     def writer(self) -> TextWriter:
         return TextWriter(self._markup)
 

@@ -5,11 +5,9 @@ Importing this module imports torch; everything above imports it only when a pla
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections import deque
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +18,10 @@ from augmentlm.catalog import Chat
 from augmentlm.engines import torch_model
 from augmentlm.engines.base import Completion, Finish, Request
 from augmentlm.engines.decoding import Row, decode
+from augmentlm.engines.prepared import Preparation, Prepared
 from augmentlm.engines.tokens import ChatTokenizer
 from augmentlm.engines.turns import Turns
-from augmentlm.errors import EngineError, InputError
+from augmentlm.errors import EngineError
 
 MAX_ROWS = {"cpu": 32, "cuda": 64}
 """Rows of a batch. On two cores 32 rows give nine tenths of the speed of 128."""
@@ -65,6 +64,7 @@ class TransformersEngine:
         self._bytes_of_token = _bytes_of_token(self._config, torch_model.compute_type(quantization, self._device))
         # PEFT names become names of torch modules, which can't hold the dots of a catalog name.
         self._adapters = {name: f"adapter_{number}" for number, name in enumerate(adapters or {})}
+        self._preparation = Preparation(self._tokenizer, self._config.max_position_embeddings, self._adapters)
         self._active: str | None = None
         if adapters:
             folders = {self._adapters[name]: folder for name, folder in adapters.items()}
@@ -72,7 +72,7 @@ class TransformersEngine:
 
     def stream(self, request: Request, stop: threading.Event) -> Generator[str | Completion, None, None]:
         """Pieces of text as they are made; the last item is the `Completion`."""
-        row = self._row(self._prepare(0, request))
+        row = self._preparation.one(0, request).row(self._tokenizer)
         for _, piece, finish in self._decode([row], request.adapter, stop):
             if piece:
                 yield piece
@@ -86,20 +86,14 @@ class TransformersEngine:
 
         A row that can't be worked on doesn't keep the others: its error is raised at the end.
         """
-        prepared: list[_Prepared] = []
-        failure: InputError | None = None
-        for index, request in enumerate(requests):
-            try:
-                prepared.append(self._prepare(index, request))
-            except InputError as error:
-                failure = failure or error
+        prepared, failure = self._preparation.all(requests)
         queue = deque(sorted(prepared, key=lambda each: (each.request.adapter or "", len(each.prompt))))
         most = self._most_rows
         while queue:
             batch = self._take(queue, most)
             unfinished = {each.index: each for each in batch}
             try:
-                rows = [self._row(each) for each in batch]
+                rows = [each.row(self._tokenizer) for each in batch]
                 for row, _, finish in self._decode(rows, batch[0].request.adapter, stop):
                     if finish:
                         del unfinished[row.index]
@@ -121,33 +115,13 @@ class TransformersEngine:
             self._model = None
         torch_model.release()
 
-    def _prepare(self, index: int, request: Request) -> _Prepared:
-        if request.adapter is not None and request.adapter not in self._adapters:
-            raise EngineError(f"The adapter {request.adapter} is not loaded.", hint="Name it when the engine is made.")
-        prompt = self._tokenizer.encode(request.messages)
-        most = self._config.max_position_embeddings
-        if len(prompt) >= most:
-            raise InputError(f"The text has {len(prompt):,} tokens; the model reads {most:,}.", hint="Shorten it.")
-        return _Prepared(index, request, prompt, min(request.sampling.max_tokens, most - len(prompt)))
-
-    def _row(self, prepared: _Prepared) -> Row:
-        sampling = prepared.request.sampling
-        return Row(
-            index=prepared.index,
-            prompt=prepared.prompt,
-            sampling=sampling,
-            seed=secrets.randbelow(2**31) if sampling.seed is None else sampling.seed,
-            limit=prepared.limit,
-            writer=self._tokenizer.writer(),
-        )
-
-    def _take(self, queue: deque[_Prepared], most: int) -> list[_Prepared]:
+    def _take(self, queue: deque[Prepared], most: int) -> list[Prepared]:
         """The next batch off the queue: one adapter, at most `most` rows, and a cache that fits free memory."""
         budget = CACHE_SHARE * torch_model.free_bytes(self._device) / self._bytes_of_token
-        batch: list[_Prepared] = []
+        batch: list[Prepared] = []
         longest = 0
         while queue and len(batch) < most and (not batch or queue[0].request.adapter == batch[0].request.adapter):
-            longest = max(longest, len(queue[0].prompt) + queue[0].limit)
+            longest = max(longest, queue[0].most_tokens)
             if batch and longest * (len(batch) + 1) > budget:
                 break
             batch.append(queue.popleft())
@@ -191,16 +165,6 @@ class TransformersEngine:
             if self._active is None:
                 layers.enable_adapter_layers()
         self._active = adapter
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """A request with its tokens, before it is worked on. `limit` is the most tokens it may write."""
-
-    index: int
-    request: Request
-    prompt: list[int]
-    limit: int
 
 
 def _bytes_of_token(config: Any, dtype: torch.dtype) -> int:
