@@ -23,6 +23,7 @@ def everything_installed(monkeypatch):
 
 
 BF16 = frozenset({"avx2", "avx512f", "avx512_bf16"})
+VNNI = BF16 | {"avx512_vnni"}
 
 
 def computer(ram: float, gpu: float | None = None, capability: float = 8.6, features: frozenset[str] = BF16) -> Machine:
@@ -163,6 +164,30 @@ def test_int8_without_a_gpu_is_refused_with_what_runs():
 def test_a_wish_that_contradicts_the_model_is_refused(model, wish, says):
     with pytest.raises(InputError, match=says):
         plan(model, computer(64, 80), **wish)
+
+
+@pytest.mark.parametrize("model", [EMBEDDED, SMALL, SEVEN], ids=lambda model: model.name)
+def test_many_rows_on_a_cpu_get_the_batch_engine_and_a_person_does_not(model):
+    chosen = plan(model, computer(32, features=VNNI), purpose="batch")
+    assert (chosen.engine, chosen.device, chosen.quantization) == ("batch", "cpu", "int8")
+    assert "many rows at once" in chosen.reason
+    assert plan(model, computer(32, features=VNNI)).engine != "batch"
+
+
+def test_the_batch_engine_is_not_chosen_where_it_can_not_run(monkeypatch):
+    assert plan(EMBEDDED, computer(16), purpose="batch").engine == "llamacpp"  # no int8 products
+    with pytest.raises(InputError, match="INT8"):
+        plan(EMBEDDED, computer(16), engine="batch")
+    assert plan(SEVEN, computer(32, 24, features=VNNI), purpose="batch").device == "cuda"
+    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "torch" else object())
+    assert plan(EMBEDDED, computer(16, features=VNNI), purpose="batch").engine == "llamacpp"
+    with pytest.raises(MissingExtraError, match="torch"):
+        plan(EMBEDDED, computer(16, features=VNNI), engine="batch")
+
+
+def test_the_batch_engine_needs_a_byte_a_parameter_two_for_the_embedding_and_room_for_rows():
+    # 64 rows of 512 places, each of 24 layers · 2 heads · 64 · 2 numbers in two bytes.
+    assert bytes_needed(EMBEDDED, "batch", "int8", "cpu") == 494_032_768 + 2 * 136_134_656 + 402_653_184 + 600_000_000
 
 
 def test_the_embedder_is_not_planned():

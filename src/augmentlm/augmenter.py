@@ -15,7 +15,7 @@ from augmentlm.checks import Finding, assess
 from augmentlm.engines.base import Completion, Engine, Request
 from augmentlm.engines.pool import EnginePool, default_pool
 from augmentlm.errors import InputError
-from augmentlm.machine import Plan, inspect, plan
+from augmentlm.machine import Plan, Purpose, inspect, plan
 from augmentlm.results import Result, TextStream
 from augmentlm.tasks import TASKS, Message, Style, Task, TaskInput, check_input, parse, render
 from augmentlm.weights import Progress, identity, is_cached
@@ -29,6 +29,7 @@ def load(
     *,
     engine: str | None = None,
     quantization: str | None = None,
+    purpose: Purpose = "person",
     endpoint: str | None = None,
     api_key: str | None = None,
     pool: EnginePool | None = None,
@@ -36,9 +37,10 @@ def load(
 ) -> Augmenter:
     """An augmenter for a task, on the best model that fits this machine or on the one named.
 
-    With `endpoint` (the base URL of an OpenAI-compatible server) `model` is the server's name for it. Weights are
-    fetched and loaded at the first use; `progress` hears of the bytes. Raises `UnknownModelError`, `InputError`
-    (unknown task), `DoesNotFitError`, `MissingExtraError`.
+    `purpose="batch"` is for many rows: without a GPU they get an engine that is several times faster and takes longer
+    to load. With `endpoint` (the base URL of an OpenAI-compatible server) `model` is the server's name for it.
+    Weights are fetched and loaded at the first use; `progress` hears of the bytes. Raises `UnknownModelError`,
+    `InputError` (unknown task), `DoesNotFitError`, `MissingExtraError`.
     """
     if task not in TASKS:
         raise InputError(f"There is no task called {task!r}.", hint=f"Choose one of {', '.join(TASKS)}.")
@@ -48,7 +50,7 @@ def load(
     if task not in entry.tasks:
         able = ", ".join(candidate.name for candidate in catalog.models_for(task))
         raise InputError(f"{entry.name} can't do {task}.", hint=f"These can: {able}.")
-    chosen = plan(entry, inspect(), engine=engine, quantization=quantization)
+    chosen = plan(entry, inspect(), engine=engine, quantization=quantization, purpose=purpose)
     return Augmenter(task, _Local(entry, chosen, pool or default_pool(), progress))
 
 

@@ -25,6 +25,9 @@ BF16_FEATURES = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 ZEROGPU_BYTES = 70_000_000_000
 """Of the card's memory, what a Space on ZeroGPU gets."""
 
+INT8_FEATURES = frozenset({"avx512_vnni", "amx_int8"})
+"""Those that multiply int8 in hardware, several times faster than anything else on the same CPU."""
+
 
 @dataclass(frozen=True)
 class Gpu:
@@ -53,6 +56,10 @@ class Machine:
     @property
     def has_bf16(self) -> bool:
         return bool(self.cpu_features & BF16_FEATURES)
+
+    @property
+    def has_int8(self) -> bool:
+        return bool(self.cpu_features & INT8_FEATURES)
 
 
 def inspect() -> Machine:

@@ -14,7 +14,8 @@ from augmentlm.hardware import Gpu, Machine, inspect
 
 __all__ = ["Fit", "Gpu", "Machine", "Plan", "bytes_needed", "inspect", "plan", "variants"]
 
-EngineName = Literal["llamacpp", "transformers"]
+EngineName = Literal["llamacpp", "transformers", "batch"]
+Purpose = Literal["person", "batch"]
 Device = Literal["cpu", "cuda"]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
@@ -24,6 +25,10 @@ BITS = {"fp32": 32.0, "bf16": 16.0, "fp16": 16.0, "int8": 8.0, "nf4": 4.127}
 
 WORKING_CONTEXT = 8192
 """Tokens of one row that memory is set aside for: the longest input `tasks` lets through, and its answer."""
+
+BATCH_TOKENS = 4 * WORKING_CONTEXT
+"""Tokens of all rows together that the batch engine has memory set aside for: 64 rows of 512. Where there is less, it
+works on fewer rows at once."""
 
 LLAMACPP_SLOTS = 4
 """Rows that llama.cpp works on at once; it sets their memory aside when it starts."""
@@ -70,14 +75,22 @@ class Plan:
     reason: str
 
 
-def plan(model: Model, machine: Machine, *, engine: str | None = None, quantization: str | None = None) -> Plan:
+def plan(
+    model: Model,
+    machine: Machine,
+    *,
+    engine: str | None = None,
+    quantization: str | None = None,
+    purpose: Purpose = "person",
+) -> Plan:
     """The best way to run a model on a machine, or the one asked for.
 
+    `purpose` is a person who waits for one text, or a batch of many rows: on a CPU these have different best engines.
     Judged by what the machine has, not by what is free this moment: models that are loaded now can be unloaded.
     Raises `InputError` when the request contradicts itself or the model, `DoesNotFitError` naming what would fit, and
     `MissingExtraError` when the engine's packages are not installed.
     """
-    ways = _asked_for(model, machine, engine, quantization)
+    ways = _asked_for(model, machine, engine, quantization, purpose)
     best = next((way for way in ways if way.fits), None)
     if best is None:
         raise _does_not_fit(model, machine, ways)
@@ -85,8 +98,8 @@ def plan(model: Model, machine: Machine, *, engine: str | None = None, quantizat
     return Plan(model, best.engine, best.quantization, best.device, best.bytes_needed, best.reason)
 
 
-def variants(model: Model, machine: Machine) -> list[Fit]:
-    """Every way to run a model, best first. None for a model that doesn't write text, such as the embedder."""
+def variants(model: Model, machine: Machine, purpose: Purpose = "person") -> list[Fit]:
+    """Every way to run a model, the best for the purpose first. None for a model that doesn't write text."""
     if model.chat is None:
         return []
     found: list[Fit] = []
@@ -94,9 +107,12 @@ def variants(model: Model, machine: Machine) -> list[Fit]:
         found.append(_fit(model, machine, "llamacpp", gguf_quantization(model), "cpu"))
     sixteen = "fp16" if machine.gpu and machine.gpu.compute_capability < BF16_CAPABILITY else "bf16"
     found += [_fit(model, machine, "transformers", name, "cuda") for name in (sixteen, "int8", "nf4")]
-    # INT8 is left out on a CPU: there it is slower than bf16 (bitsandbytes converts at every call).
+    # INT8 of bitsandbytes is left out on a CPU: there it is slower than bf16 (it converts at every call).
     whole = "bf16" if machine.has_bf16 else "fp32"
     found += [_fit(model, machine, "transformers", name, "cpu") for name in (whole, "nf4")]
+    if machine.has_int8:
+        place = next(place for place, way in enumerate(found) if way.device == "cpu") if purpose == "batch" else None
+        found.insert(len(found) if place is None else place, _fit(model, machine, "batch", "int8", "cpu"))
     return found
 
 
@@ -109,6 +125,9 @@ def bytes_needed(model: Model, engine: EngineName, quantization: str, device: De
     numbers_of_row = WORKING_CONTEXT * shape.layers * shape.kv_heads * shape.head_size * 2  # keys and values
     if engine == "llamacpp":
         return (model.artifact.bytes or 0) + LLAMACPP_SLOTS * numbers_of_row * 2 + OVERHEAD[device]
+    if engine == "batch":  # the output layer is quantized as well, the embedding is not
+        numbers = BATCH_TOKENS * shape.layers * shape.kv_heads * shape.head_size * 2
+        return shape.parameters + 2 * (shape.embedding_parameters + numbers) + OVERHEAD[device]
     # A GGUF file keeps its output layer apart from the embedding, and so does the folder converted from it.
     copies = 2 if model.artifact.format == "gguf" else 1
     quantized = (shape.parameters - shape.embedding_parameters) * BITS[quantization] / 8
@@ -144,22 +163,30 @@ def _fit(model: Model, machine: Machine, engine: EngineName, quantization: str, 
     elif engine == "llamacpp":
         reason = f"runs on the CPU with llama.cpp in {name}: {needed / GB:.1f} GB of {total / GB:.0f} GB RAM"
         reason += "; this build of llama.cpp leaves the GPU alone" if machine.gpu else ""
+    elif engine == "batch":
+        reason = f"runs many rows at once on the CPU in {name}: {needed / GB:.1f} GB of {total / GB:.0f} GB RAM"
     else:
         reason = f"runs on the CPU in {name}: {needed / GB:.1f} GB of {total / GB:.0f} GB RAM"
     return Fit(quantization, engine, device, needed, True, reason)
 
 
-def _asked_for(model: Model, machine: Machine, engine: str | None, quantization: str | None) -> list[Fit]:
+def _asked_for(
+    model: Model, machine: Machine, engine: str | None, quantization: str | None, purpose: Purpose
+) -> list[Fit]:
     """The variants that agree with the request; at least one, or an `InputError`."""
-    ways = variants(model, machine)
+    ways = variants(model, machine, purpose)
     if not ways:
         raise InputError(f"{model.title} doesn't write text.", hint="`augmentlm models` lists the ones that do.")
     if engine is not None and engine not in ENGINES:
         raise InputError(f"There is no engine called {engine!r}.", hint=f"Choose {' or '.join(ENGINES)}.")
     if engine == "llamacpp" and model.artifact.format != "gguf":
         raise InputError(f"{model.title} is not a GGUF file, so llama.cpp can't run it.", hint="Use transformers.")
+    if engine == "batch" and not machine.has_int8:
+        raise InputError("The batch engine needs a CPU that multiplies in INT8 (VNNI).", hint="Use another engine.")
     if engine is not None:
         ways = [way for way in ways if way.engine == engine]
+    elif any(way.engine == "batch" for way in ways) and _missing(model, "batch", "int8"):
+        ways = [way for way in ways if way.engine != "batch"]  # a wish is not needed to run without the extra
     if quantization is None:
         return ways
     chosen = [way for way in ways if way.quantization.lower() == quantization.lower()]
@@ -217,15 +244,19 @@ def _card(size: int) -> str:
 
 
 def _check_installed(model: Model, way: Fit) -> None:
-    packages = ["xllamacpp"] if way.engine == "llamacpp" else ["torch", "transformers", "accelerate", "safetensors"]
-    if way.quantization in ("nf4", "int8"):
-        packages.append("bitsandbytes")
-    if way.engine == "transformers" and model.adapter:
-        packages.append("peft")
-    missing = [name for name in packages if find_spec(name) is None]
+    missing = _missing(model, way.engine, way.quantization)
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         command = 'pip install -e "."' if way.engine == "llamacpp" else 'pip install -e ".[gpu]"'
         raise MissingExtraError(
             f"{model.title} needs {', '.join(missing)}, which {verb} not installed.", hint=f"Run `{command}`."
         )
+
+
+def _missing(model: Model, engine: EngineName, quantization: str) -> list[str]:
+    packages = ["xllamacpp"] if engine == "llamacpp" else ["torch", "transformers", "accelerate", "safetensors"]
+    if engine == "transformers" and quantization in ("nf4", "int8"):
+        packages.append("bitsandbytes")
+    if engine == "transformers" and model.adapter:
+        packages.append("peft")
+    return [name for name in packages if find_spec(name) is None]

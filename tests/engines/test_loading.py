@@ -50,6 +50,14 @@ def test_each_backend_gets_the_adapters_of_all_models_on_the_base_and_writes_the
     assert len(set(texts["llamacpp"].values())) == 3
 
 
+def test_the_batch_engine_gets_the_same_file_converted_and_the_same_adapters(tiny):
+    model, file = tiny
+    loaded = load(Plan(model, "batch", "int8", "cpu", 0, ""), file, threading.Event())
+    assert type(loaded).__name__ == "BatchEngine"
+    assert len({write(loaded, name) for name in (None, "tiny-refine", "tiny-expand")}) == 3
+    loaded.close()
+
+
 def write(engine, adapter: str | None) -> str:
     request = Request((Message("user", "Hi"),), Sampling(temperature=0.0, max_tokens=6), adapter)
     *_, completion = engine.stream(request, threading.Event())

@@ -144,7 +144,9 @@ def _add_generation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, rejected ones too")
     model = parser.add_argument_group("model")
     model.add_argument("--model", help="a name from `augmentlm models`, or the server's name with --endpoint")
-    model.add_argument("--engine", choices=("llamacpp", "transformers"), help="default: what fits this machine best")
+    model.add_argument(
+        "--engine", choices=("llamacpp", "transformers", "batch"), help="default: what fits this machine best"
+    )
     model.add_argument(
         "--quantization",
         help="nf4, int8, bf16, fp16 or fp32, as `augmentlm models` says for each; default: what fits this machine best",

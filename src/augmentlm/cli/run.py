@@ -57,7 +57,7 @@ def add_parser(verbs: Any) -> None:
     models = parser.add_argument_group("models, for all steps or as STEP=VALUE for one; may be given several times")
     for name, metavar, summary in (
         ("model", "NAME", "a name from `augmentlm models`, or the server's name with --endpoint"),
-        ("engine", "ENGINE", "llamacpp or transformers"),
+        ("engine", "ENGINE", "llamacpp, transformers or batch"),
         ("quantization", "NAME", "such as nf4, int8 or bf16"),
         ("endpoint", "URL", "an OpenAI-compatible server; key in $AUGMENTLM_API_KEY"),
         ("temperature", "X", "0 is greedy"),

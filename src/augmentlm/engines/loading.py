@@ -14,7 +14,7 @@ from augmentlm.machine import Plan
 def load(plan: Plan, weights: Path, stop: threading.Event) -> Engine:
     """The engine of a plan, with the adapters of all catalog models on its base. `weights` is what was fetched.
 
-    A GGUF file that is to run on transformers is first converted, once; `stop` ends that with `StoppedError`.
+    A GGUF file that is to run on torch is first converted, once; `stop` ends that with `StoppedError`.
     Raises `EngineError` when the weights can't be loaded.
     """
     chat = plan.model.chat
@@ -35,6 +35,10 @@ def load(plan: Plan, weights: Path, stop: threading.Event) -> Engine:
         from augmentlm.engines.convert import dequantise
 
         weights = dequantise(weights, stop)
+    if plan.engine == "batch":
+        from augmentlm.engines.batched import BatchEngine
+
+        return BatchEngine(weights, chat, adapters=folders)
     from augmentlm.engines.transformers import TransformersEngine
 
     return TransformersEngine(weights, chat, quantization=plan.quantization, device=plan.device, adapters=folders)

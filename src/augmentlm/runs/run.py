@@ -47,6 +47,7 @@ class Using:
             model,
             engine=self.engine,
             quantization=self.quantization,
+            purpose="batch",
             endpoint=self.endpoint,
             api_key=self.api_key,
             pool=pool,

@@ -20,7 +20,7 @@ from augmentlm.runs.rows import Record, record_of
 from augmentlm.runs.spec import CANDIDATES_PER_ROW, PATIENCE, Spec, StepName
 from augmentlm.runs.texts import Maker, Wanted
 
-LEAST_WAVE, MOST_WAVE = 8, 64
+LEAST_WAVE, MOST_WAVE = 8, 128
 """Candidates that go through a step together: enough to keep an engine's slots full, few enough to see rows soon."""
 
 
