@@ -45,11 +45,7 @@ def _tiles(numbers: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if accepted:
         written = sum(step["completion_tokens"] for step in numbers["cost"]) / accepted
-        seconds = sum(step["seconds"] for step in numbers["cost"]) / accepted
-        tiles += [
-            ("tokens written per accepted row", f"{written:,.0f}"),
-            ("seconds per accepted row", f"{seconds:.1f}"),
-        ]
+        tiles.append(("tokens written per accepted row", f"{written:,.0f}"))
     return tiles
 
 
@@ -90,9 +86,8 @@ def _funnel(numbers: dict[str, Any]) -> Iterator[Figure]:
     yield Figure(
         "cost",
         "Tokens and time for an accepted row",
-        "Rejected candidates are paid for by the accepted. Seconds are those of each row from its start to its "
-        "end; rows "
-        "run several at a time, so the run took less than their sum.",
+        "Rejected candidates are paid for by the accepted. Seconds are those of each text from its start to its end; "
+        "texts are written several at a time, so the run took less than their sum.",
         stacked(rows, "Tokens for an accepted row"),
         ["step", *names],
         [[step["step"], *(step[name] for name in names)] for step in cost],
@@ -143,9 +138,10 @@ def _tasks(tasks: dict[str, Any]) -> Figure:
         {*before, *after}, key=lambda kind: (-before.get(kind, 0) / totals[0] - after.get(kind, 0) / totals[1], kind)
     )
     shares = [(kind, before.get(kind, 0) / totals[0], after.get(kind, 0) / totals[1]) for kind in kinds]
-    shown = shares[:_KINDS]
-    if shares[_KINDS:]:
-        rest = shares[_KINDS:]
+    shown, rest = shares[:_KINDS], shares[_KINDS:]
+    if len(rest) == 1:
+        shown = shares
+    elif rest:
         shown.append((f"{len(rest)} others", sum(each[1] for each in rest), sum(each[2] for each in rest)))
     note = (
         "As the seeds name their kind; a new row counts as its seed's, whether or not it kept to it."
@@ -236,7 +232,8 @@ def _made(numbers: dict[str, Any]) -> Iterator[Figure]:
 
 
 def _readings(title: str, rows: Sequence[dict[str, Any]], total: int) -> Section:
-    said = f"{len(rows)} of {total:,}, drawn at random." if total else "There are none."
+    drawn = "drawn at random" if len(rows) < total else "all of them"
+    said = f"{len(rows)} of {total:,}, {drawn}." if total else "There are none."
     readings = []
     for row in rows:
         reason = f"{row['step']}: {row['code']}" + (f" ({row['evidence']})" if row["evidence"] else "")
