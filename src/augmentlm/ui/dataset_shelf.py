@@ -79,6 +79,18 @@ class Shelf:
                     self.report = words(gr.DownloadButton, {"label": "dataset.report"}, elem_classes="alm-quiet-button")
                 self.problem = gr.HTML(elem_id="dataset-problem")
                 self.charts = gr.HTML(elem_id="dataset-charts")
+                # The token belongs to the owner of the computer.
+                with words(
+                    gr.Accordion, {"label": "dataset.push"}, open=False, visible=context.local, elem_classes="alm-more"
+                ):
+                    context.words(gr.HTML, {"value": lambda language: markup.hint(say(language, "dataset.push_info"))})
+                    with gr.Row(elem_classes="alm-actions"):
+                        repo = words(gr.Textbox, {"label": "dataset.push_name"}, max_lines=1, value="")
+                        private = words(
+                            gr.Checkbox, {"label": "dataset.push_private"}, value=True, elem_classes="alm-check"
+                        )
+                        push = words(gr.Button, {"value": "dataset.push_run"}, elem_classes="alm-quiet-button")
+                    pushed = gr.HTML(elem_id="dataset-pushed")
                 with words(gr.Accordion, {"label": "dataset.read"}, open=False, elem_classes="alm-more"):
                     self.page = words(
                         gr.Slider, {"label": "dataset.page"}, minimum=1, maximum=2, step=1, value=1, visible=False
@@ -114,6 +126,7 @@ class Shelf:
             concurrency_limit=1,
             **PRIVATE,
         )
+        push.click(self._push, [self.chosen, repo, private, language], pushed, concurrency_limit=1, **PRIVATE)
         for one in form:
             one.input(self._rewrite, [self.chosen, *form, language], [self.download, self.problem], **quick)
 
@@ -176,6 +189,25 @@ class Shelf:
             yield {self.problem: markup.error(error, language)}
             return
         yield {self.report: gr.update(value=str(page), visible=True), self.charts: view.page(page), self.problem: ""}
+
+    def _push(self, name: Any, repo: Any, private: bool, language: str) -> Iterator[str]:
+        """Send the data set to the hub, with its card."""
+        from augmentlm.reports.dataset import CARD, run_report
+        from augmentlm.runs.push import push
+
+        folder = self.find(name)
+        if folder is None or not self.context.local:
+            return
+        yield markup.waiting(language, None)
+        try:
+            if not (folder / CARD).is_file():
+                run_report(folder)
+            done = push(folder, str(repo or "").strip(), private=bool(private))
+        except Exception as error:  # whatever it is, the page says it in a sentence
+            report(error)
+            yield markup.error(error, language)
+            return
+        yield markup.note(say(language, "dataset.pushed", address=done.url), "good")
 
     def _list(self, chosen: Any, language: str) -> Any:
         if self._root:

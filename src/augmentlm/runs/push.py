@@ -1,0 +1,39 @@
+"""A run's data set on the hub, private unless told otherwise, with the token that the user is logged in with."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from augmentlm import tables
+from augmentlm.errors import InputError
+from augmentlm.hub.release import CARD, Published, Release, publish
+from augmentlm.runs.outputs import REJECTED
+from augmentlm.runs.rows import read_run
+from augmentlm.runs.run import output_of
+
+_NAME = re.compile(r"(?:[\w.-]+/)?[\w.-]{1,96}")
+
+
+def push(folder: Path, name: str, *, private: bool = True) -> Published:
+    """Bring the data set of a run to the hub as `name` or `owner/name`, with its card, its report and its rejects.
+
+    The card must have been written (`reports.dataset.run_report`). The same rows make no second commit. Raises
+    `InputError` and what `publish` raises.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} is no name for a data set.", hint="Write NAME or OWNER/NAME, without blanks.")
+    if not (folder / CARD).is_file():
+        raise InputError("The data set has no card yet.", hint="Show its report first.")
+    rows = len(read_run(folder).accepted)
+    found = [folder / CARD, folder / "report.html", folder / REJECTED]
+    data = folder / tables.FILES[output_of(folder).file]
+    found += sorted(path for path in data.rglob("*") if path.is_file()) if data.is_dir() else [data]
+    files = {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
+    hasher = hashlib.sha256()
+    for place, path in sorted(files.items()):
+        hasher.update(f"{place}\0".encode() + path.read_bytes())
+    owner, _, short = name.rpartition("/")
+    release = Release("dataset", short, files, f"rows-{rows}-{hasher.hexdigest()[:8]}")
+    return publish(release, owner or None, private=private)
