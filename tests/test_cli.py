@@ -276,9 +276,11 @@ def test_version_and_help(run) -> None:
 @pytest.mark.parametrize("command", [["-c", "import augmentlm"], ["-m", "augmentlm.cli", "--help"]])
 def test_starting_is_instant(command) -> None:
     def seconds() -> float:
-        started = time.perf_counter()
+        """Of the processor, which a busy machine doesn't change; bench/startup.py takes the time by the clock."""
+        before = os.times()
         subprocess.run([sys.executable, *command], env=ENVIRONMENT, check=True, capture_output=True)
-        return time.perf_counter() - started
+        after = os.times()
+        return sum(after[2:4]) - sum(before[2:4])
 
     assert min(seconds() for _ in range(3)) <= 0.3
 

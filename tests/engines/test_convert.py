@@ -73,6 +73,13 @@ def worked(monkeypatch) -> list[Path]:
     return folders
 
 
+def test_who_waits_is_told_why(tiny_gguf, home, worked, caplog):
+    caplog.set_level("INFO", "augmentlm")
+    dequantise(tiny_gguf)
+    dequantise(tiny_gguf)
+    assert caplog.messages == ["Converting tiny.gguf for torch, once: it takes a minute or two."]
+
+
 def test_those_who_ask_at_once_share_one_conversion(tiny_gguf, home, worked):
     found = []
     threads = [threading.Thread(target=lambda: found.append(dequantise(tiny_gguf))) for _ in range(3)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None, *, pool: EnginePool | None = No
     # Prompts and results come in every script; a terminal's old code page must not stop them.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    _tell_news()
     try:
         options = _parser().parse_args(arguments)
         return _run(options, pool)
@@ -41,6 +43,15 @@ def main(arguments: Sequence[str] | None = None, *, pool: EnginePool | None = No
         return _say(str(error), NOTHING_USABLE)
     except AugmentLMError as error:
         return _say(str(error), WRONG_USE)
+
+
+def _tell_news() -> None:
+    """What the library says of long work goes to standard error, as the rest of the command's own words do."""
+    news = logging.StreamHandler(sys.stderr)
+    news.setFormatter(logging.Formatter("augmentlm: %(message)s"))
+    log = logging.getLogger("augmentlm")
+    log.handlers[:] = [news]
+    log.setLevel(logging.INFO)
 
 
 def _run(options: argparse.Namespace, pool: EnginePool | None) -> int:

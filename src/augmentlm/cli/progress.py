@@ -38,6 +38,8 @@ class DownloadProgress:
         elif self._terminal and (now - self._drawn >= _REDRAW_SECONDS or done >= total):
             self._drawn = now
             self._redraw(done, now)
+            if done >= total:
+                self.close()
         elif not self._terminal and (step := _QUIET_STEPS * done // max(total, 1)) > self._step:
             self._step = step
             self._line(f"{size(done)} of {size(total)}" + ("." if done < total else ": done."))

@@ -5,6 +5,7 @@ Reading a GGUF file with transformers takes half a minute or more each time, and
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -23,6 +24,8 @@ from augmentlm.weights.disk import check, explained, need, settle, sync
 
 GROWTH = 4
 """At most this many times its size on disk: a weight of 4 bits becomes one of 16."""
+
+log = logging.getLogger(__name__)
 
 _FILES = ("config.json", "model.safetensors", "tokenizer.json")
 _LOOK_SECONDS = 0.1
@@ -50,6 +53,7 @@ def dequantise(gguf: Path, stop: threading.Event | None = None) -> Path:
                     shutil.rmtree(leftover, ignore_errors=True)
                 need(folder.parent, size)
                 partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+                log.info("Converting %s for torch, once: it takes a minute or two.", gguf.name)
                 try:
                     partial.mkdir()  # readable by whoever may read the downloaded weights
                     _work(gguf.absolute(), partial, stop)
