@@ -7,7 +7,7 @@ import pytest
 
 from augmentlm.cli import main
 from augmentlm.distill.evaluate import Plan, evaluate
-from augmentlm.distill.prompts import dev_prompts, some
+from augmentlm.distill.prompts import Prompt, dev_prompts, some
 from augmentlm.distill.samples import System
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import MissingExtraError
@@ -130,6 +130,21 @@ def test_without_embeddings_the_rest_is_reported_and_a_sentence_says_so(tmp_path
     write_report(tmp_path / "report.html", [record])
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Sentence embeddings need torch" in html and "Self-Instruct refines nothing" in html
+
+
+def test_prompts_of_a_file_have_no_dev_data_and_are_what_is_to_be_covered(tmp_path):
+    pool = ScriptedPool(ScriptedEngine(Script()))
+    prompts = tuple(Prompt(f"mine-{n}", f"Name {n} rivers and lake {n} of Europe") for n in range(6))
+    plan = Plan("expand", (System(BASE),), prompts, "mine.txt")
+    found = evaluate(plan, tmp_path, embed=lambda: vectors, pool=pool)
+
+    def measure(task, system, prompts):
+        return measure_here(task, system, [prompt.value for prompt in prompts], pool)
+
+    record = compare(plan, found, tmp_path, baseline=None, embed=lambda: vectors, measure=measure, pool=pool)
+    assert list(record["sets"]) == [BASE, "seeds"] and record["coverage"]["of"] == "seeds"
+    write_report(tmp_path / "r.html", [record])
+    assert "Coverage of the seeds" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 def test_dev_data_of_a_prompt_is_what_the_teacher_wrote_for_it():

@@ -166,10 +166,8 @@ def scatter(layers: Sequence[tuple[str, str, Sequence[Point]]], title: str, fram
         for point in points:
             x = 8 + (point.x - left) * scale + (side - (right - left) * scale) / 2
             y = offset + 8 + (upper - point.y) * scale + (side - (upper - lower) * scale) / 2
-            drawn.append(
-                f'<circle class="{colour} dot" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">'
-                f"<title>{escape(point.title)}</title></circle>"
-            )
+            tip = f"<title>{escape(point.title)}</title>" if point.title else ""
+            drawn.append(f'<circle class="{colour} dot" cx="{x:.1f}" cy="{y:.1f}" r="{radius}">{tip}</circle>')
     return _svg(drawn, offset + WIDTH, title)
 
 
