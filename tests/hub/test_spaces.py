@@ -23,6 +23,7 @@ from augmentlm.weights import home
 ROOT = Path(__file__).parents[2]
 NAMES = ("expand", "pairs", "refine", "studio")
 PINS = spaces._pins()
+_PORT = 7893
 PAIRS = [{"instruction": "Name a fruit.", "response": "Apple."}, {"instruction": "Name a bird.", "response": "Wren."}]
 CALLS = {
     "refine": ("/refine", ["write about dogs"]),
@@ -116,9 +117,9 @@ def test_a_space_answers_in_an_environment_of_its_own(name, python, tmp_path):
     folder = tmp_path / "space"
     assert main(["publish", "space", name, "--dry-run", "--out", str(folder)]) == 0
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    started = time.monotonic()
     with _running(python, folder, tmp_path) as (process, url):
-        started = time.monotonic()
-        client = Client(url, verbose=False)
+        client = Client(url, verbose=False, httpx_kwargs={"timeout": 60})
         endpoint, values = CALLS[name]
         answer = client.predict(*values, seed=1, max_tokens=60, api_name=endpoint)
         seconds = time.monotonic() - started
@@ -129,7 +130,6 @@ def test_a_space_answers_in_an_environment_of_its_own(name, python, tmp_path):
     assert row["engine"] == "llamacpp" and row["completion_tokens"] > 3 and text
     assert seconds < 60 and bytes_used < 2_000_000_000
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-    print(f"{name}: {seconds:.1f} s, {bytes_used / 1e6:.0f} MB")
 
 
 def _too_long(values):
@@ -151,7 +151,7 @@ class _running:  # noqa: N801 - reads as a context
             "AUGMENTLM_HOME": str(home()),
             "PYTHONDONTWRITEBYTECODE": "1",
             "GRADIO_SERVER_NAME": "127.0.0.1",
-            "GRADIO_SERVER_PORT": "7893",
+            "GRADIO_SERVER_PORT": str(_PORT),
             "HF_HUB_OFFLINE": "1",
             "SPACE_ID": "ada/augmentlm-space",
         }
@@ -160,8 +160,8 @@ class _running:  # noqa: N801 - reads as a context
         self.process = subprocess.Popen(
             self.command, cwd=self.folder, env=self.environment, stdout=self.log.open("w"), stderr=subprocess.STDOUT
         )
-        url = "http://127.0.0.1:7893/"
-        deadline = time.monotonic() + 120
+        url = f"http://127.0.0.1:{_PORT}/"
+        deadline = time.monotonic() + 400
         while True:
             try:
                 urllib.request.urlopen(url, timeout=5)

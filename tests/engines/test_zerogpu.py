@@ -1,0 +1,93 @@
+"""The studio's engine with the real `spaces` package: what would travel to the process with the GPU and back."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+
+import pytest
+
+pytest.importorskip("spaces")
+
+from augmentlm import catalog, hardware
+from augmentlm.augmenter import load
+from augmentlm.catalog import Sampling
+from augmentlm.engines import zerogpu
+from augmentlm.engines.base import Completion, Request
+from augmentlm.engines.limits import Limits
+from augmentlm.errors import EngineError
+from augmentlm.machine import inspect, plan
+from augmentlm.tasks import Message
+
+NAME = "qwen2-7b-instruct-refine"
+ARTIFACT = catalog.model(NAME).artifact.name
+
+
+def request(tokens: int = 8, seed: int = 1) -> Request:
+    return Request((Message("user", "write about dogs"),), Sampling(max_tokens=tokens, seed=seed))
+
+
+@pytest.fixture
+def preloaded(tiny_base, monkeypatch, one_thread):
+    """A tiny model in the place of the 7B one, and a Space on ZeroGPU to the rest of the program."""
+    monkeypatch.setattr(zerogpu, "fetch_model", lambda model, **_: tiny_base)
+    monkeypatch.setattr(zerogpu, "_engines", {})
+    zerogpu.preload([NAME], device="cpu")
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+
+
+def test_the_card_of_zerogpu_is_planned_with_though_it_is_not_there_yet(monkeypatch):
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    assert hardware.on_zerogpu()
+    chosen = plan(catalog.model(NAME), inspect())
+    assert (chosen.engine, chosen.quantization, chosen.device) == ("transformers", "bf16", "cuda")
+
+
+def test_the_decorated_functions_stream_and_generate_and_what_they_pass_can_be_pickled(preloaded):
+    sent = pickle.loads(pickle.dumps((ARTIFACT, request())))
+    pieces = [pickle.loads(pickle.dumps(piece)) for piece in zerogpu.stream_on_gpu(*sent)]
+    assert isinstance(pieces[-1], Completion) and pieces[-1].text == "".join(pieces[:-1])
+    many = pickle.loads(pickle.dumps((ARTIFACT, (request(seed=1), request(seed=2)))))
+    rows = [pickle.loads(pickle.dumps(row)) for row in zerogpu.generate_on_gpu(*many)]
+    assert sorted(index for index, _ in rows) == [0, 1]
+
+
+def test_a_gpu_is_asked_for_no_longer_than_the_text_needs():
+    short, long = zerogpu.seconds_of_stream(ARTIFACT, request(25)), zerogpu.seconds_of_stream(ARTIFACT, request(512))
+    assert zerogpu.START_SECONDS < short < long < 60
+    assert zerogpu.seconds_of_rows(ARTIFACT, (request(25), request(100_000))) == zerogpu.LONGEST_SECONDS
+
+
+def test_the_app_refines_on_the_borrowed_gpu(preloaded):
+    pool = zerogpu.zero_pool(Limits(tokens=8))
+    result = load("refine", NAME, pool=pool)("write about dogs", seed=1)
+    assert (result.model, result.quantization, result.completion_tokens <= 8) == (NAME, "bf16", True)
+    pool.close()
+
+
+def test_stop_leaves_the_call_and_keeps_what_was_written(preloaded):
+    stop = threading.Event()
+    items = []
+    for item in zerogpu.ZeroGpuEngine(ARTIFACT).stream(request(64), stop):
+        items.append(item)
+        stop.set()
+    assert isinstance(items[-1], Completion) and items[-1].finish == "cancelled"
+    assert items[-1].text == "".join(items[:-1])
+
+
+def test_a_model_that_was_not_loaded_at_the_start_is_a_sentence(monkeypatch):
+    monkeypatch.setattr(zerogpu, "_engines", {})
+    with pytest.raises(EngineError, match="was not loaded when this Space started"):
+        zerogpu.ZeroGpuEngine(ARTIFACT)
+
+
+def test_a_refusal_of_the_platform_is_a_sentence(preloaded, monkeypatch):
+    import gradio as gr
+
+    def refuse(artifact, request):
+        raise gr.Error("You have exceeded your GPU quota")
+        yield
+
+    monkeypatch.setattr(zerogpu, "stream_on_gpu", refuse)
+    with pytest.raises(EngineError, match="The shared GPU was not given: You have exceeded your GPU quota"):
+        next(zerogpu.ZeroGpuEngine(ARTIFACT).stream(request(), threading.Event()))
