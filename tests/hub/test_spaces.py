@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 import tomllib
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -23,7 +26,6 @@ from augmentlm.weights import home
 ROOT = Path(__file__).parents[2]
 NAMES = ("expand", "pairs", "refine", "studio")
 PINS = spaces._pins()
-_PORT = 7893
 PAIRS = [{"instruction": "Name a fruit.", "response": "Apple."}, {"instruction": "Name a bird.", "response": "Wren."}]
 CALLS = {
     "refine": ("/refine", ["write about dogs"]),
@@ -118,7 +120,7 @@ def test_a_space_answers_in_an_environment_of_its_own(name, python, tmp_path):
     assert main(["publish", "space", name, "--dry-run", "--out", str(folder)]) == 0
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     started = time.monotonic()
-    with _running(python, folder, tmp_path) as (process, url):
+    with running(python, folder, tmp_path) as (process, url):
         client = Client(url, verbose=False, httpx_kwargs={"timeout": 60})
         endpoint, values = CALLS[name]
         answer = client.predict(*values, seed=1, max_tokens=60, api_name=endpoint)
@@ -140,39 +142,38 @@ def _too_long(values):
     return [*PAIRS, {"instruction": "dogs " * 2000, "response": "x"}]
 
 
-class _running:  # noqa: N801 - reads as a context
-    def __init__(self, python: Path, folder: Path, home_folder: Path) -> None:
-        self.command = [str(python), "app.py"]
-        self.folder = folder
-        self.log = home_folder / "log.txt"
-        self.environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home_folder),
-            "AUGMENTLM_HOME": str(home()),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "GRADIO_SERVER_NAME": "127.0.0.1",
-            "GRADIO_SERVER_PORT": str(_PORT),
-            "HF_HUB_OFFLINE": "1",
-            "SPACE_ID": "ada/augmentlm-space",
-        }
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            self.command, cwd=self.folder, env=self.environment, stdout=self.log.open("w"), stderr=subprocess.STDOUT
-        )
-        url = f"http://127.0.0.1:{_PORT}/"
-        deadline = time.monotonic() + 400
+@contextmanager
+def running(python: Path, folder: Path, place: Path) -> Iterator[tuple[subprocess.Popen, str]]:
+    """The Space as the platform starts it, until the page is there; its process and address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(place),
+        "AUGMENTLM_HOME": str(home()),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "GRADIO_SERVER_NAME": "127.0.0.1",
+        "GRADIO_SERVER_PORT": str(port),
+        "HF_HUB_OFFLINE": "1",
+        "SPACE_ID": "ada/augmentlm-space",
+    }
+    url, log = f"http://127.0.0.1:{port}/", place / "log.txt"
+    with log.open("w") as out:
+        process = subprocess.Popen([python, "app.py"], cwd=folder, env=environment, stdout=out, stderr=out)
+    try:
+        deadline = time.monotonic() + 300
         while True:
             try:
                 urllib.request.urlopen(url, timeout=5)
-                return self.process, url
+                break
             except OSError:
-                assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
+                assert process.poll() is None and time.monotonic() < deadline, log.read_text()
                 time.sleep(0.3)
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGINT)
+        yield process, url
+    finally:
+        process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(20)
+            process.wait(20)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            process.kill()
