@@ -209,7 +209,8 @@ def app(hub: HubDouble) -> FastAPI:
     @served.get("/api/collections")
     async def collections(request: Request) -> Any:
         name = request.query_params.get("owner")
-        return [each for each in hub.collections.values() if each["slug"].startswith(f"{name}/")]
+        found = [each for each in hub.collections.values() if each["slug"].startswith(f"{name}/")]
+        return [{key: value for key, value in each.items() if key != "position"} for each in found]
 
     @served.post("/api/collections")
     async def new_collection(request: Request) -> Any:

@@ -1,7 +1,7 @@
 """A Space with all tabs. On ZeroGPU the 7B checkpoints are loaded at the start, before the page is served."""
 
 from augmentlm.hardware import on_zerogpu
-from augmentlm.ui.space import VISITORS, serve
+from augmentlm.ui.space import STUDIO, serve
 
 PUBLISHED = ("qwen2-7b-instruct-refine", "qwen2-7b-instruct-exp", "qwen2-7b-instruct-response-exp")
 
@@ -10,6 +10,6 @@ if __name__ == "__main__":
         from augmentlm.engines import zerogpu
 
         zerogpu.preload(PUBLISHED)
-        serve(pool=zerogpu.zero_pool(VISITORS))
+        serve(pool=zerogpu.zero_pool(STUDIO))
     else:
         serve()

@@ -13,12 +13,15 @@ from augmentlm import catalog, weights
 from augmentlm.cli import main
 from augmentlm.engines.adapters import as_gguf
 from augmentlm.engines.base import Completion, Request
+from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import PublishError
 from augmentlm.hub import blocks, bundles, cards, collection, metadata
 from augmentlm.hub.contents import read
 from augmentlm.hub.pull import pull
 from augmentlm.hub.release import publish
 from augmentlm.tasks import render
+from scripted_cli import ScriptedPool
+from scripted_run import dreamed
 
 OURS = [model for model in catalog.models().values() if model.adapter]
 EVERYTHING = [(kind, name) for kind in ("model", "dataset", "space") for name in bundles.names(kind)]
@@ -129,7 +132,7 @@ def test_a_stale_card_is_not_published(hub, monkeypatch, tmp_path):
         (["model", "qwen2-7b-instruct-exp"], "is not ours to publish. Offer"),
         (["model", "all-minilm-l6-v2"], "is not ours to publish. These can be published: augmentlm-0.5b-refine"),
         (["model", "nothing"], "There is no model called 'nothing'"),
-        (["dataset", "nothing"], "This can be published: augmentlm-data"),
+        (["dataset", "nothing"], "that `augmentlm run --out` wrote, or augmentlm-data"),
     ],
 )
 def test_what_is_not_ours_is_not_published(hub, capsys, command, said):
@@ -141,6 +144,24 @@ def test_what_is_not_ours_is_not_published(hub, capsys, command, said):
 def test_a_name_too_few_lists_what_there_is(capsys):
     assert main(["publish", "model"]) == 0
     assert capsys.readouterr().out.split()[: len(OURS)] == [model.name for model in OURS]
+
+
+def test_the_data_set_of_a_run_goes_up_with_provenance_and_report_and_without_its_journal(
+    hub, tmp_path, monkeypatch, no_embedder, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "seeds.jsonl").write_text('{"instruction": "Paint a boat"}\n{"instruction": "Sell two hens"}\n')
+    pool = ScriptedPool(ScriptedEngine(dreamed))
+    assert main(["run", "seeds.jsonl", "--steps", "expand", "-n", "5", "--out", "My boats"], pool=pool) == 0
+    assert main(["publish", "dataset", "My boats", "--tag", "v1"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"{hub.url}/datasets/ada/My-boats"
+    repo = hub.repo("ada/My-boats", "dataset")
+    assert set(repo.head.files) == {".gitattributes", "README.md", "data.jsonl", "rejected.jsonl", "report.html"}
+    rows = [json.loads(line) for line in read(repo.head.files["data.jsonl"]).splitlines()]
+    assert len(rows) == 5 and all(row["provenance"]["steps"][0]["seed"] is not None for row in rows)
+    assert set(repo.tags) == {"v1"}
+    assert main(["publish", "dataset", "nothing here"]) == 2
+    assert "is no finished run" in capsys.readouterr().err
 
 
 def test_an_adapter_config_names_no_place_of_the_machine_that_trained():

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from augmentlm import __version__, catalog, tables
+from augmentlm import __version__, catalog
 from augmentlm.catalog import Model
 from augmentlm.errors import InputError
 from augmentlm.hub import cards, metadata
 from augmentlm.hub.contents import Content
 from augmentlm.hub.release import CARD, Kind, Release
-from augmentlm.runs.outputs import REJECTED
 
 GGUF = "-gguf"
 """How the name of a variant for llama.cpp ends."""
-
-_REPORTS = ("report.html", "report.json")
 
 _DATA_SUFFIXES = (".jsonl", ".json", ".md", ".csv")
 
@@ -33,7 +31,7 @@ def release(kind: Kind, name: str, tag: str | None = None) -> Release:
 
         return Release("space", f"augmentlm-{name}", spaces.assemble(name), version)
     if kind == "dataset":
-        return _dataset(name, version)
+        return _dataset(name, version) if name == catalog.project().dataset else _run(Path(name), tag)
     is_variant = name.lower().endswith(GGUF)
     model = _ours(name[: -len(GGUF)] if is_variant else name)
     return _gguf(model, version) if is_variant else _model(model, version)
@@ -101,9 +99,6 @@ very file at the first use: `augmentlm {model.tasks[0]}` needs nothing else.
 
 
 def _dataset(name: str, version: str) -> Release:
-    ours = catalog.project().dataset
-    if name != ours:
-        return _run(Path(name), version)
     folder = catalog.cards_folder().parent / "data"
     if not (folder / CARD).is_file():
         raise InputError("The teaching data is not here.", hint="Publish it from a checkout of the repository.")
@@ -111,17 +106,18 @@ def _dataset(name: str, version: str) -> Release:
     return Release("dataset", name, dict(files), version)
 
 
-def _run(folder: Path, version: str) -> Release:
-    """The data set of a run, its rows with their provenance, its rejects and its report; not its journal."""
+def _run(folder: Path, tag: str | None) -> Release:
+    """The data set of a run, its rows with their provenance, under the name of its folder."""
+    from augmentlm.runs.push import release_of
+
     if not (folder / CARD).is_file():
         ours = catalog.project().dataset
         raise InputError(
             f"{folder} is no finished run.", hint=f"Give the folder that `augmentlm run --out` wrote, or {ours}."
         )
-    wanted = (CARD, REJECTED, *_REPORTS, *tables.FILES.values())
-    files: dict[str, Content] = {path: file for path, file in _files(folder) if path.partition("/")[0] in wanted}
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder.resolve().name).strip("-.")
-    return Release("dataset", name, files, version)
+    found = release_of(folder, name)
+    return replace(found, version=tag) if tag else found
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:

@@ -17,10 +17,17 @@ _NAME = re.compile(r"(?:[\w.-]+/)?[\w.-]{1,96}")
 
 
 def push(folder: Path, name: str, *, private: bool = True) -> Published:
-    """Bring the data set of a run to the hub as `name` or `owner/name`, with its card, its report and its rejects.
+    """Bring the data set of a run to the hub as `name` or `owner/name`. The same rows make no second commit. Raises
+    what `release_of` and `publish` raise.
+    """
+    owner, _, short = name.rpartition("/")
+    return publish(release_of(folder, short), owner or None, private=private)
 
-    The card must have been written (`reports.dataset.run_report`). The same rows make no second commit. Raises
-    `InputError` and what `publish` raises.
+
+def release_of(folder: Path, name: str) -> Release:
+    """The data set of a run with its card, its report and its rejects; its version counts and names the rows.
+
+    The card must have been written (`reports.dataset.run_report`). Raises `InputError`.
     """
     if not _NAME.fullmatch(name):
         raise InputError(f"{name!r} is no name for a data set.", hint="Write NAME or OWNER/NAME, without blanks.")
@@ -34,6 +41,4 @@ def push(folder: Path, name: str, *, private: bool = True) -> Published:
     hasher = hashlib.sha256()
     for place, path in sorted(files.items()):
         hasher.update(f"{place}\0".encode() + path.read_bytes())
-    owner, _, short = name.rpartition("/")
-    release = Release("dataset", short, files, f"rows-{rows}-{hasher.hexdigest()[:8]}")
-    return publish(release, owner or None, private=private)
+    return Release("dataset", name, files, f"rows-{rows}-{hasher.hexdigest()[:8]}")

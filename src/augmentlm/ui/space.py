@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from augmentlm.ui.build import Tab
 
 VISITORS = Limits()
+"""For a Space of one tab."""
+
+STUDIO = Limits(rows=200)
+"""For all tabs: a data set is made in calls of many rows."""
 
 
-def serve(tabs: Sequence[Tab] | None = None, *, pool: EnginePool | None = None, wait: bool = True) -> None:
+def serve(tabs: Sequence[Tab] | None = None, *, pool: EnginePool | None = None) -> None:
     """Serve these tabs, or all, to visitors: no other servers, no downloads, nothing kept, requests within limits.
 
     Address and port are the platform's (`GRADIO_SERVER_NAME`, `GRADIO_SERVER_PORT`).
@@ -24,5 +28,5 @@ def serve(tabs: Sequence[Tab] | None = None, *, pool: EnginePool | None = None, 
     from augmentlm.ui.build import TABS, build_app
     from augmentlm.ui.launch import page_settings
 
-    app = build_app(tabs or TABS, pool=pool or LimitedPool(VISITORS), local=False)
-    app.launch(**{**page_settings(), "prevent_thread_lock": not wait})
+    app = build_app(tabs or TABS, pool=pool or LimitedPool(VISITORS if tabs else STUDIO), local=False)
+    app.launch(**{**page_settings(), "prevent_thread_lock": False})
