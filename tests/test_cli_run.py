@@ -69,6 +69,14 @@ def test_a_changed_setting_is_named(run) -> None:
     assert "temperature of expand was 0.7 and is 1.1 now" in err
 
 
+def test_the_folder_alone_is_enough_to_go_on(run, tmp_path) -> None:
+    run("seeds.jsonl", "-n", "2", "--out", "mine", "--file", "json")
+    code, out, err = run("--out", "mine", "-n", "6")
+    assert (code, out) == (0, "mine/data.json\n")
+    assert "6 of 6 accepted" in err
+    assert len(json.loads((tmp_path / "mine" / "data.json").read_text())) == 6
+
+
 def test_a_dry_run_reckons_and_leaves_nothing(run, tmp_path) -> None:
     code, out, _ = run("seeds.jsonl", "-n", "1000", "--dry-run", "--price", "respond=1,1000")
     assert code == 0
@@ -95,11 +103,13 @@ def test_rows_that_cannot_be_read_are_told_and_the_rest_goes_on(run, tmp_path) -
     [
         (["none.jsonl", "--out", "mine"], "none.jsonl can't be read"),
         (["seeds.jsonl"], "--out is missing"),
+        (["--out", "mine"], "There is no run in mine"),
+        (["--dry-run"], "There are no seeds"),
         (["seeds.jsonl", "--out", "mine", "--steps", "write"], "no step called 'write'"),
         (["seeds.jsonl", "--out", "mine", "--map", "instruction"], "--map instruction is not understood"),
         (["seeds.jsonl", "--out", "mine", "--temperature", "hot"], "--temperature takes a number"),
         (["seeds.jsonl", "--out", "mine", "--temperature", "pair=1"], "pair is not one of the steps"),
-        (["seeds.jsonl", "--out", "mine", "--price", "free"], "--price free is not understood"),
+        (["seeds.jsonl", "--dry-run", "--price", "free"], "--price free is not understood"),
         (["seeds.jsonl", "--out", "mine", "-n", "0"], "0 rows can't be made"),
     ],
 )

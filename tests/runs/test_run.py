@@ -11,6 +11,7 @@ from augmentlm.engines.base import Request
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError, StoppedError
 from augmentlm.examples import Example
+from augmentlm.runs.journal import Journal
 from augmentlm.runs.run import Using, run
 from augmentlm.runs.spec import Checks
 from augmentlm.tasks import Message
@@ -227,6 +228,25 @@ def test_a_folder_that_is_no_folder_is_told(work, tmp_path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(InputError, match="out can't be used"):
         work(n=1)
+
+
+def test_a_full_disk_ends_the_run_in_a_sentence_and_it_goes_on_when_there_is_room(work, out, monkeypatch) -> None:
+    real, pages = Journal.__init__, ["PRAGMA max_page_count = 12"]
+
+    def small(self, folder) -> None:
+        real(self, folder)
+        for said in pages:
+            self._base.execute(said)
+
+    monkeypatch.setattr(Journal, "__init__", small)
+    with pytest.raises(InputError, match=r"disk that holds .* is full"):
+        work(n=60)
+    kept = rows(out)
+    assert 0 < len(kept) < 60
+    pages.clear()
+    work(n=60)
+    assert len(rows(out)) == 60
+    assert rows(out)[: len(kept)] == kept
 
 
 def test_a_damaged_journal_is_told(work, tmp_path) -> None:

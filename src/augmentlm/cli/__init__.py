@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from augmentlm import __version__
-from augmentlm.cli import collect, compare, export, publish, run, votes
+from augmentlm.cli import collect, compare, export, publish, run, run_options, votes
 from augmentlm.errors import AugmentLMError, EngineError, PublishError, StoppedError, WeightsError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     pair.add_argument("--file", type=Path, help="the same, named")
     _add_generation(pair)
 
-    run.add_parser(verbs)
+    run_options.add_parser(verbs)
     _add_models(verbs.add_parser("models", help="what there is, what fits this machine, downloads, cards"))
 
     publish.add_parser(verbs)
