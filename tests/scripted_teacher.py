@@ -10,6 +10,7 @@ import sys
 from augmentlm.cli import main
 from augmentlm.engines.base import Request
 from augmentlm.engines.scripted import ScriptedEngine
+from augmentlm.measures import embed
 from scripted_cli import ScriptedPool
 
 MODEL = "qwen2.5-coder-1.5b-instruct"
@@ -51,4 +52,5 @@ class Script:
 
 
 if __name__ == "__main__":
+    embed.find_spec = lambda name: None  # as on a machine without torch, where starting is quick
     sys.exit(main(sys.argv[2:], pool=ScriptedPool(ScriptedEngine(Script(), delay=float(sys.argv[1])))))

@@ -96,6 +96,7 @@ def test_no_two_modules_need_each_other_to_load() -> None:
         "augmentlm.cli.run",
         "augmentlm.cli.models",
         "augmentlm.cli.publish",
+        "augmentlm.distill.collect.run",
         "augmentlm.distill.evaluate",
         "augmentlm.hub.cards",
         "augmentlm.hub.release",

@@ -14,6 +14,7 @@ def collect(capsys, monkeypatch, tmp_path):
     rows = [{"instruction": f"Plan {n} days of {DOINGS[n]} and {DOINGS[-n]}."} for n in range(3, 9)]
     (tmp_path / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(embed, "find_spec", lambda name: None)
 
     def collect(*more, script=None):
         pool = ScriptedPool(ScriptedEngine(script or Script()))
@@ -47,9 +48,7 @@ def test_nothing_that_passes_is_told_by_the_exit_code(collect):
     assert code == 1 and "| `refine/` | 0 |" in out
 
 
-def test_embeddings_without_torch_say_what_to_install(collect, monkeypatch):
-    real = embed.find_spec
-    monkeypatch.setattr(embed, "find_spec", lambda name: None if name == "torch" else real(name))
+def test_embeddings_without_torch_say_what_to_install(collect):
     code, _, err = collect("--classifier", "embedding")
     assert code == 2 and "Sentence embeddings need torch" in err
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,7 @@ def run(options: argparse.Namespace, pool: EnginePool | None) -> int:
         chinese=options.chinese,
         expansions=options.expansions,
         least=options.least,
+        classifier=options.classifier,
     )
     with DownloadProgress(sys.stderr) as progress:
         told = RowProgress("answers")
@@ -85,7 +87,7 @@ def run(options: argparse.Namespace, pool: EnginePool | None) -> int:
             judge = None
         elif options.judge:
             judge = Teacher(System.named(options.judge), teacher.folder, pool, progress=progress, told=told)
-        report = collect(plan, options.out, teacher, judge, embedder if options.classifier == "embedding" else None)
+        report = collect(plan, options.out, teacher, judge, partial(embedder, progress))
     print(readable(report))
     print(f"augmentlm: this is {options.out / READABLE}; the sets lie beside it", file=sys.stderr)
     return 0 if any(report["sets"].values()) else 1

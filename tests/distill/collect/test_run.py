@@ -7,20 +7,33 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from augmentlm.distill import rows
+from augmentlm.distill.collect import run
 from augmentlm.distill.collect.labels import shares
 from augmentlm.distill.collect.report import READABLE, REPORT
-from augmentlm.distill.collect.run import Plan, collect
+from augmentlm.distill.collect.run import Plan
 from augmentlm.distill.sets import examples
-from augmentlm.errors import InputError, StoppedError
+from augmentlm.errors import InputError, MissingExtraError, StoppedError
 from scripted_teacher import DOINGS, MODEL, PLACES, Script
 
 SEEDS = [
     {"instruction": f"Plan {number} days in {place} around {DOINGS[2 * number - 4]} and {DOINGS[2 * number - 3]}."}
     for number, place in enumerate(PLACES, 2)
 ]
+
+
+def alike(texts):
+    """Every text about the same."""
+    return np.ones((len(texts), 1), dtype="float32")
+
+
+def collect(*given, embed=alike):
+    return run.collect(*given, embed=lambda: embed)
+
+
 STAGES = ("1-loaded", "2-classified", "3-balanced", "4-grown", "5-instructions", "6-responses", "rejects")
 
 
@@ -105,6 +118,26 @@ def test_thin_classes_and_missing_chinese_are_asked_for(plan, teacher, tmp_path)
 def test_without_a_judge_the_rules_decide_alone(plan, teacher, tmp_path):
     report = collect(plan(), tmp_path / "out", teacher(Script(mark="1")), None)
     assert report["settings"]["judge"] == "none" and report["marks"] == {} and report["sets"]["refine"] == 16
+
+
+def test_an_expansion_that_has_nothing_to_do_with_its_seed_is_left_out(plan, teacher, tmp_path):
+    def apart(texts):
+        known = {seed["instruction"] for seed in SEEDS}
+        return np.array([[1.0, 0.0] if text in known else [0.1, 0.9] for text in texts])
+
+    report = collect(plan(), tmp_path / "out", teacher(), None, embed=apart)
+    (row,) = [row for row in report["stages"] if row["stage"] == "write: expand"]
+    assert row["after"] == 0 and row["rejected"]["unrelated"] > 40 and report["sets"]["refine"] == 16
+
+
+def test_without_torch_one_check_is_left_out_and_the_report_says_so(plan, teacher, tmp_path):
+    def missing():
+        raise MissingExtraError("Sentence embeddings need torch, not installed here.", hint="Install it.")
+
+    report = run.collect(plan(), tmp_path / "out", teacher(), None, missing)
+    assert "need torch" in report["settings"]["left out"] and report["sets"]["expand"] > 0
+    with pytest.raises(MissingExtraError):
+        run.collect(plan(classifier="embedding"), tmp_path / "out", teacher(), None, missing)
 
 
 def test_a_response_in_the_source_is_rewritten_instead_of_asked_for(plan, teacher, write, tmp_path):

@@ -14,6 +14,7 @@ from augmentlm.distill.answered import answered
 from augmentlm.distill.collect import lessons
 from augmentlm.distill.collect.lessons import Lesson
 from augmentlm.distill.collect.teach import Candidate, Work
+from augmentlm.distill.kinds import Embed
 from augmentlm.measures.diversity import length
 from augmentlm.tasks import Parsed, Task
 
@@ -28,6 +29,10 @@ LONGEST_RESPONSE = 450
 
 SAME = 0.9
 """Refined prompts may share their endings ("at most 80 words"): ROUGE-L above this is a duplicate."""
+
+RELATED = 0.2
+"""Cosine of an expansion with its seed (MiniLM). Of 288 written expansions of the held-out families 97 in 100 are
+above it, and of instructions of a foreign category 6."""
 
 RUN = 8
 """Words in a row shared with what the teacher was told: a leak."""
@@ -69,6 +74,24 @@ class Assessor:
         if not findings:
             self.add(candidate.work, candidate.id, candidate.text)
         return replace(candidate, findings=tuple(findings))
+
+
+def drifted(candidates: Sequence[Candidate], embed: Embed) -> list[Candidate]:
+    """The candidates, with a finding for each expansion that has nothing to do with its seed: a teacher that is too
+    small writes about trains and taps whatever it is given."""
+    asked = [each for each in candidates if each.work == "expand" and not each.findings]
+    if not asked:
+        return list(candidates)
+    seeds = list(dict.fromkeys(each.seed.instruction for each in asked))
+    of = dict(zip(seeds, embed(seeds), strict=True))
+    near = zip(asked, embed([each.text for each in asked]), strict=True)
+    cosines = {each.id: float(of[each.seed.instruction] @ vector) for each, vector in near}
+    return [
+        replace(each, findings=(Finding("unrelated", f"cosine {cosines[each.id]:.2f} with the seed"),))
+        if cosines.get(each.id, 1.0) < RELATED
+        else each
+        for each in candidates
+    ]
 
 
 def _kind(work: Work) -> Work:

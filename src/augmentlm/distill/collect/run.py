@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from augmentlm import formats
 from augmentlm.checks.language import language
 from augmentlm.distill.collect import balance as balancing
 from augmentlm.distill.collect import classify, output, teach
-from augmentlm.distill.collect.assess import Assessor
+from augmentlm.distill.collect.assess import Assessor, drifted
 from augmentlm.distill.collect.judge import judged
 from augmentlm.distill.collect.loading import held_out_texts, load
 from augmentlm.distill.collect.report import Report
@@ -21,7 +21,8 @@ from augmentlm.distill.collect.teach import Candidate
 from augmentlm.distill.collect.teacher import Teacher
 from augmentlm.distill.kinds import Embed
 from augmentlm.distill.rows import exclusive
-from augmentlm.errors import InputError
+from augmentlm.errors import InputError, MissingExtraError
+from augmentlm.measures.embed import embedder
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Plan:
     chinese: float = 0.125
     expansions: int = 4
     least: int = 4
+    classifier: Literal["teacher", "embedding"] = "teacher"
 
     def __post_init__(self) -> None:
         if self.size is not None and self.size < 1:
@@ -52,27 +54,35 @@ class Plan:
             "least share of Chinese": self.chinese,
             "expansions asked for": self.expansions,
             "least mark": self.least,
+            "classifier": self.classifier,
         }
 
 
 def collect(
-    plan: Plan, out: Path, teacher: Teacher, judge: Teacher | None, embed: Callable[[], Embed] | None = None
+    plan: Plan, out: Path, teacher: Teacher, judge: Teacher | None, embed: Callable[[], Embed] = embedder
 ) -> dict[str, Any]:
     """Do what is missing in `out`, write the sets and the report there, and return the report.
 
-    With `embed` the task types are told by embeddings instead of by the teacher; without a `judge` the rules alone
-    decide. Raises `InputError` for sources that can't be read or a folder that another process works in,
-    `StoppedError` when the teacher is stopped, and what engines raise.
+    Without a `judge` the rules alone decide. Where `embed` finds no torch, the check that needs embeddings is left out
+    and the report says so. Raises `MissingExtraError` when they are to classify too, `InputError` for sources that
+    can't be read or a folder that another process works in, `StoppedError` when the teacher is stopped, and what
+    engines raise.
     """
     with exclusive(out):
-        return _collect(plan, out, teacher, judge, embed)
+        try:
+            look, left_out = embed(), "nothing"
+        except MissingExtraError as error:
+            if plan.classifier == "embedding":
+                raise
+            look, left_out = None, f"the check for unrelated expansions. {error.message}"
+        return _collect(plan, out, teacher, judge, look, left_out)
 
 
 def _collect(
-    plan: Plan, out: Path, teacher: Teacher, judge: Teacher | None, embed: Callable[[], Embed] | None
+    plan: Plan, out: Path, teacher: Teacher, judge: Teacher | None, look: Embed | None, left_out: str
 ) -> dict[str, Any]:
     settings = {"teacher": teacher.system.model, "judge": judge.system.model if judge else "none"}
-    report = Report({**settings, "classifier": "embedding" if embed else "teacher", **plan.as_json()})
+    report = Report({**settings, **plan.as_json(), "left out": left_out})
 
     loaded, rejects = load(plan.sources, held_out_texts(plan.data))
     report.stage("load", len(loaded) + len(rejects), len(loaded), rejects)
@@ -81,7 +91,9 @@ def _collect(
         raise InputError("No seed is left after cleaning.", hint=f"{_most(report)} Look at what the sources hold.")
 
     sorted_, rejects = (
-        classify.by_embedding(loaded, embed(), plan.data) if embed else classify.by_teacher(loaded, teacher)
+        classify.by_embedding(loaded, look, plan.data)
+        if look and plan.classifier == "embedding"
+        else classify.by_teacher(loaded, teacher)
     )
     report.stage("classify", len(loaded), len(sorted_), rejects)
     if not sorted_:
@@ -96,28 +108,30 @@ def _collect(
     _leave(out / "3-balanced.jsonl", balanced.kept)
 
     assessor = Assessor((seed.source, seed.instruction) for seed in sorted_)
-    new = _marked(assessor(teach.grown(balanced.growth, teacher)), judge, plan.least)
+
+    def assessed(candidates: list[Candidate]) -> list[Candidate]:
+        found = assessor(candidates)
+        found = drifted(found, look) if look else found
+        return judged(found, judge, plan.least) if judge else found
+
+    new = assessed(teach.grown(balanced.growth, teacher))
     report.work("grow", new)
     _leave(out / "4-grown.jsonl", output.passed(new))
     seeds = balanced.kept + [_seed(each) for each in output.passed(new)]
     report.seeds("balanced", seeds)
 
-    written = _marked(assessor(teach.instructions(seeds, plan.expansions, teacher)), judge, plan.least)
+    written = assessed(teach.instructions(seeds, plan.expansions, teacher))
     report.work("write", written)
     _leave(out / "5-instructions.jsonl", output.passed(written))
 
     siblings = [each for family in output.families(seeds, written).values() for each in family]
-    responses = _marked(assessor(teach.responses(siblings, teacher)), judge, plan.least)
+    responses = assessed(teach.responses(siblings, teacher))
     report.work("answer", responses)
     _leave(out / "6-responses.jsonl", output.passed(responses))
 
     report.sets = output.write(out, seeds, written, responses)
     formats.write_jsonl(out / "rejects.jsonl", (reject.as_json() for reject in report.rejects))
     return report.write(out)
-
-
-def _marked(candidates: list[Candidate], judge: Teacher | None, least: int) -> list[Candidate]:
-    return judged(candidates, judge, least) if judge else candidates
 
 
 def _seed(candidate: Candidate) -> Seed:
