@@ -68,6 +68,8 @@ def test_commands_run_as_they_stand(command: str, tmp_path, monkeypatch, capsys,
     card = Gpu("a card", 24 * 2**30, 24 * 2**30, 8.9)
     large = Machine(64 * 2**30, 60 * 2**30, 500 * 2**30, 8, frozenset(), (card,))
     monkeypatch.setattr("augmentlm.augmenter.inspect", lambda: large)
+    if " collect " in command:  # without embeddings, which would be fetched
+        monkeypatch.setattr("augmentlm.measures.embed.find_spec", lambda name: None)
     script = Script() if " collect " in command else dreamed if " run " in command else novel()
     code = main(shlex.split(command)[1:], pool=ScriptedPool(ScriptedEngine(script)))
     out, err = capsys.readouterr()
