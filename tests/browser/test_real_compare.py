@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,18 +13,31 @@ from playwright.sync_api import expect
 from test_real_page import LONG
 
 from augmentlm.arena.votes import Votes
+from augmentlm.weights import home as weights_home
 
 pytestmark = [pytest.mark.browser, pytest.mark.real]
 
 
 @pytest.fixture(scope="module")
-def app():
-    with serving("app.py", "--port", "PORT") as served:
-        yield served
+def home(tmp_path_factory) -> Path:
+    """This user's weights, and nobody's votes."""
+    folder = tmp_path_factory.mktemp("home")
+    for name in ("weights", "converted"):
+        kept = weights_home() / name
+        kept.mkdir(parents=True, exist_ok=True)
+        (folder / name).symlink_to(kept)
+    return folder
 
 
-def test_both_write_at_once_and_a_vote_stops_them_within_a_second(visit) -> None:
-    known = {vote.id for vote in Votes().all()}
+@pytest.fixture(scope="module")
+def app(home):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AUGMENTLM_HOME", str(home))
+        with serving("app.py", "--port", "PORT") as served:
+            yield served
+
+
+def test_both_write_at_once_and_a_vote_stops_them_within_a_second(visit, home) -> None:
     page = visit()
     open_tab(page, "compare")
     page.locator("#compare-prompt textarea").fill(LONG)
@@ -43,7 +57,7 @@ def test_both_write_at_once_and_a_vote_stops_them_within_a_second(visit) -> None
     expect(run_button(page).first).to_be_visible()
     for name in ("AugmentLM 0.5B Refine", "Qwen2.5 Coder 1.5B Instruct", "Q4_K_M", "491 MB", "1.1 GB"):
         expect(page.locator("#compare-verdict")).to_contain_text(name)
-    [vote] = [vote for vote in Votes().all() if vote.id not in known]
+    [vote] = Votes(home / "votes.sqlite").all()
     assert vote.winner == "tie" and vote.left.text.strip() and vote.right.text.strip()
     assert {entry.finish for entry in (vote.left, vote.right)} <= {"cancelled", "stop"}
 
