@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from augmentlm import catalog
@@ -47,29 +47,30 @@ def assemble(name: str) -> dict[str, Content]:
 
 
 def requirements(file: Path) -> list[str]:
-    """The packages that a Space's requirements.txt names, each pinned to the version that this project uses.
+    """What a Space installs: the package's own dependencies without those of the platform, and what the Space's own
+    requirements.txt names beside them (it need not be there), each pinned to the version that this project uses.
 
-    Raises `InputError` for one that pyproject.toml does not know or the platform brings.
+    Raises `InputError` for a name that pyproject.toml does not pin or the platform brings.
     """
-    pins = _pins()
-    found = []
-    for line in file.read_text(encoding="utf-8").splitlines():
+    project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    pins = _pins([*project["dependencies"], *extras])
+    found = [f"{name}=={pins[name]}" for name in _pins(project["dependencies"]) if name not in OF_THE_PLATFORM]
+    for line in file.read_text(encoding="utf-8").splitlines() if file.is_file() else ():
         name = line.split("#")[0].strip()
-        if not name:
-            continue
         if name.partition("==")[0] in CHOSEN_THERE and "==" in name:
             found.append(name)
-            continue
-        if name in OF_THE_PLATFORM or name not in pins:
-            why = "comes with the platform" if name in OF_THE_PLATFORM else "is not in pyproject.toml"
-            raise InputError(f"{file} names {name}, which {why}.", hint="Remove it there.")
-        found.append(f"{name}=={pins[name]}")
+        elif name in OF_THE_PLATFORM:
+            raise InputError(f"{file} names {name}, which comes with the platform.", hint="Remove it there.")
+        elif name and name not in pins:
+            raise InputError(f"{file} names {name}, which is not in pyproject.toml.", hint="Pin it there.")
+        elif name:
+            found.append(f"{name}=={pins[name]}")
     return found
 
 
-def _pins() -> dict[str, str]:
-    project = tomllib.loads((PACKAGE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+def _pins(lines: Iterable[str]) -> dict[str, str]:
+    """Versions by name."""
     return {match[1]: match[2] for line in lines if (match := re.fullmatch(r"([\w-]+)==([\w.]+)", line))}
 
 
