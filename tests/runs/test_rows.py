@@ -69,3 +69,9 @@ def test_a_run_that_wants_more_tells_its_rejects_with_their_evidence(tmp_path) -
 def test_a_folder_without_a_run_is_said_to_be_one(tmp_path) -> None:
     with pytest.raises(InputError, match="no run"):
         read_run(tmp_path)
+
+
+def test_a_run_that_was_killed_in_its_first_moment_is_none(tmp_path) -> None:
+    Journal(tmp_path).close()
+    with pytest.raises(InputError, match="no run"):
+        read_run(tmp_path)

@@ -105,7 +105,10 @@ def read_run(folder: Path) -> Run:
 
 
 def gather(journal: Journal) -> Run:
-    spec, seeds = Spec.from_json(journal.meta("spec")), tuple(journal.seeds())
+    kept = journal.meta("spec")
+    if kept is None:  # killed in the moment it was begun
+        raise InputError(f"There is no run in {journal.folder}.", hint="Start it with its seeds.")
+    spec, seeds = Spec.from_json(kept), tuple(journal.seeds())
     texts = {text.key: text for text in journal.texts()}
     records = []
     accepted = 0

@@ -130,6 +130,8 @@ def resume(
 ) -> Iterator[Progress]:
     """Go on with the run in a folder, to `n` rows if that is given. It is as `run` with what the run was begun with."""
     before = read_run(Path(out))
+    if n is not None and n < 1:
+        raise InputError(f"{n} rows can't be made.", hint="Ask for one or more.")
     uses = [_as_before(step, api_key) for step in before.spec.steps]
     spec = replace(before.spec, n=n or before.spec.n)
     stop = stop or threading.Event()

@@ -38,7 +38,7 @@ def runs(root: Path) -> list[Entry]:
     for folder in sorted(folders, key=lambda folder: folder.name, reverse=True):
         try:
             run = read_run(folder)
-        except (AugmentLMError, TypeError, KeyError):  # another version's, or begun and killed at once
+        except (AugmentLMError, TypeError, KeyError):  # damaged, or another version's
             continue
         tasks = tuple(step.task for step in run.spec.steps)
         found.append(Entry(folder, tasks, len(run.accepted), run.spec.n))
