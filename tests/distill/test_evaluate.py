@@ -92,6 +92,11 @@ def test_a_stopped_run_writes_no_report_and_goes_on_later(tmp_path):
     assert script.written == 8
 
 
+def test_a_folder_that_another_evaluation_works_in_is_refused(tmp_path):
+    with rows.exclusive(tmp_path / "refine"), pytest.raises(InputError, match="Another process is working in"):
+        run(tmp_path)
+
+
 def test_what_failed_can_be_read(tmp_path):
     run(tmp_path)
     assert rows.read(tmp_path / "refine" / "failed" / f"{OURS}.jsonl") == []

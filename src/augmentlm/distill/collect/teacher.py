@@ -50,6 +50,8 @@ class Teacher:
 
         Raises `StoppedError` when `stop` is set, and what the engine raises; answers that came before are kept.
         """
+        if not chats:
+            return {}
         path = self.folder / f"{work}.jsonl"
         asked = {name: self._digest(chat, sampling) for name, chat in chats.items()}
         known = {row["asked"]: Answer(row["text"], row["finish"]) for row in rows.read(path)}
