@@ -45,6 +45,7 @@ def test_good_texts_pass(work, text, given):
         ("expand", lessons.EXPAND.examples[0][1], SEED, "example_leak"),
         ("expand", "Name a bird of the same type of task, the same form and language.", SEED, "prompt_leak"),
         ("refine", "Write a polite mail to Ms Ito about a late delivery, in about 80 words.", SEED, "facts_lost"),
+        ("refine", f"{SEED} Show two strings that match and two that do not.", SEED, "example_leak"),
         ("refine", SEED, SEED, "unchanged"),
         ("refine", f"Sure! Here is the rewritten prompt: {SEED}", SEED, "preamble"),
         ("translate", SEED, SEED, "language"),

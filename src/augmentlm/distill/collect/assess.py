@@ -133,10 +133,14 @@ def _length(candidate: Candidate) -> Finding | None:
 
 
 def _example_leak(candidate: Candidate) -> Finding | None:
+    """A near-copy of a handwritten example, or a piece of one at the end of something else."""
+    own, written = _runs(candidate.seed.instruction), _runs(candidate.text)
     for lesson in _LESSONS[candidate.work]:
         for example in lesson.texts:
             if rouge_l(candidate.text, example) > NEAR_COPY:
                 return Finding("example_leak", f"repeats {example!r}")
+            if shared := (written & _runs(example)) - own:
+                return Finding("example_leak", f"says {' '.join(min(shared))!r} as an example does")
     return None
 
 
