@@ -24,7 +24,7 @@ PATIENCE = 500.0
 
 
 def start(folder: Path) -> subprocess.Popen:
-    ways = "--steps expand -n 4 --max-tokens 64 --out out --no-report".split()
+    ways = "--steps expand -n 3 --max-tokens 64 --engine llamacpp --out out --no-report".split()
     command = [sys.executable, "-m", "augmentlm.cli", "run", "seeds.txt", *ways]
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
@@ -62,4 +62,4 @@ def test_kills_lose_nothing_and_make_nothing_twice(tmp_path) -> None:
     assert kept.items() <= texts(out).items()
     accepted = read_run(out).accepted
     rows = [json.loads(line) for line in (out / "data.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert len(rows) == len(accepted) == len({row["provenance"]["candidate"] for row in rows}) == 4
+    assert len(rows) == len(accepted) == len({row["provenance"]["candidate"] for row in rows}) == 3
