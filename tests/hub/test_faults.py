@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from test_release import FILES, REPO, release
 
+from augmentlm.cli import main
 from augmentlm.errors import PublishError, WeightsError
 from augmentlm.hub.pull import pull
 from augmentlm.hub.release import publish
@@ -91,6 +92,7 @@ def test_a_hub_that_is_not_there_is_a_sentence(hub, monkeypatch):
 def test_a_pull_that_is_cut_goes_on_where_it_stopped(hub, home, monkeypatch):
     publish(release())
     monkeypatch.setattr("augmentlm.weights.downloads.PAUSES", (0.01,) * 4)
+    monkeypatch.setattr("augmentlm.weights.downloads.FIRST_ANSWER_SECONDS", 60.0)  # however busy the machine is
     hub.fail(f"GET /{REPO}/resolve/.*/{WEIGHTS}", cut=40_000)
     hub.fail(f"GET /{REPO}/resolve/.*/{WEIGHTS}", cut=0, times=9)
     with pytest.raises(WeightsError, match="did not send everything"):
@@ -109,6 +111,20 @@ def test_a_file_that_came_wrong_is_deleted(hub, home):
         pull(REPO)
     assert not list(home.rglob(f"{WEIGHTS}*"))
     assert (pull(REPO) / WEIGHTS).read_bytes() == FILES[WEIGHTS]
+
+
+def test_a_pull_says_first_what_it_is_and_how_it_fits(hub, home, capsys):
+    hub.put("alibaba-pai/Qwen2-7B-Instruct-Refine", {"config.json": b"{}", "model.safetensors": bytes(1000)})
+    assert main(["models", "pull", "qwen2-7b-instruct-refine"]) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("augmentlm: qwen2-7b-instruct-refine, 15.2 GB: ")
+    assert Path(said.out.strip()) == home / "weights" / "qwen2-7b-instruct-refine"
+
+
+def test_a_name_that_is_none_is_a_sentence(hub, home, capsys):
+    assert main(["models", "pull", "ada/../x"]) == 2
+    assert "Write OWNER/NAME" in capsys.readouterr().err
+    assert hub.asked == []
 
 
 def test_a_renamed_repository_is_followed(hub, home):

@@ -121,7 +121,7 @@ def test_a_space_answers_in_an_environment_of_its_own(name, python, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     started = time.monotonic()
     with running(python, folder, tmp_path) as (process, url):
-        client = Client(url, verbose=False, httpx_kwargs={"timeout": 60})
+        client = Client(url, verbose=False, httpx_kwargs={"timeout": 300})
         endpoint, values = CALLS[name]
         answer = client.predict(*values, seed=1, max_tokens=60, api_name=endpoint)
         seconds = time.monotonic() - started
