@@ -90,6 +90,8 @@ def test_no_two_modules_need_each_other_to_load() -> None:
     [
         "augmentlm",
         "augmentlm.cli",
+        "augmentlm.arena.duel",
+        "augmentlm.arena.judged",
         "augmentlm.augmenter",
         "augmentlm.cli.distill",
         "augmentlm.cli.generate",
