@@ -142,7 +142,8 @@ def matmul_limit(folder: Path) -> float:
     heads = (config.heads + 2 * config.kv_heads) * config.head_size
     layer = ((hidden, heads), (hidden, hidden), (hidden, 2 * inner), (inner, hidden))
     shapes = [*layer * config.layers, (hidden, config.vocabulary)]
-    products = [(Int8Linear(torch.randn(outputs, inputs)), inputs) for inputs, outputs in shapes]
+    numbers = {shape: torch.randn(shape[1], shape[0], dtype=torch.bfloat16) for shape in set(shapes)}
+    products = [(Int8Linear(numbers[shape]), shape[0]) for shape in shapes]  # each with memory of its own
     tokens = {inputs: torch.randint(0, 255, (LIMIT_ROWS, inputs), dtype=torch.uint8) for inputs in (hidden, inner)}
     seconds = []
     with torch.inference_mode():
