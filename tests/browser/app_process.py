@@ -33,9 +33,9 @@ def serving(*command: str) -> Iterator[tuple[str, Path]]:
         deadline = time.monotonic() + 300
         while True:
             try:
-                urllib.request.urlopen(address, timeout=5).close()
+                urllib.request.urlopen(address, timeout=30).close()
                 break
-            except urllib.error.URLError:
+            except (urllib.error.URLError, TimeoutError):
                 assert process.poll() is None, said.read_text()
                 assert time.monotonic() < deadline, "the app does not answer"
                 time.sleep(0.1)
