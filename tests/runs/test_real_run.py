@@ -20,7 +20,7 @@ from augmentlm.runs.rows import read_run
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
 SEEDS = "Plan a three-day trip to Kyoto\nExplain why bread rises\nWrite a polite reminder about an unpaid invoice\n"
-PATIENCE = 500.0
+PATIENCE = 150.0
 
 
 def start(folder: Path) -> subprocess.Popen:
@@ -57,7 +57,10 @@ def test_kills_lose_nothing_and_make_nothing_twice(tmp_path) -> None:
         assert kept.items() <= found.items()
         kept = found
     last = start(tmp_path)
-    said = last.communicate()[1]
+    try:
+        said = last.communicate(timeout=PATIENCE)[1]
+    finally:
+        last.kill()
     assert last.returncode == 0, said
     assert kept.items() <= texts(out).items()
     accepted = read_run(out).accepted
