@@ -194,9 +194,6 @@ def app(hub: HubDouble) -> FastAPI:
         known = {"id": repo.id, "sha": found.oid, "private": repo.private, "gated": repo.gated and "manual"}
         return {**known, "siblings": siblings, "cardData": card, "tags": card.get("tags", []), "sdk": repo.sdk}
 
-    served.get("/api/{kinds}/{namespace}/{name}")(info)
-    served.get("/api/{kinds}/{namespace}/{name}/revision/{revision}")(info)
-
     @served.get("/api/{kinds}/{namespace}/{name}/tree/{revision}")
     async def tree(kinds: str, namespace: str, name: str, revision: str, request: Request) -> Any:
         leaves = []
@@ -235,6 +232,10 @@ def app(hub: HubDouble) -> FastAPI:
             raise _RefusedError(409, message="Item already in collection")
         found["items"].append({**item, "_id": str(len(found["items"])), "position": len(found["items"])})
         return found
+
+    # After the collections, whose addresses have the same form.
+    served.get("/api/{kinds}/{namespace}/{name}")(info)
+    served.get("/api/{kinds}/{namespace}/{name}/revision/{revision}")(info)
 
     @served.api_route("/{where:path}/resolve/{revision}/{path:path}", methods=["GET", "HEAD"])
     async def resolve(where: str, revision: str, path: str, request: Request) -> Response:
