@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ def test_siblings_of_a_family_never_part():
 def test_the_split_is_fixed_for_good():
     # A model was trained on this split: a change here would let its training rows into the evaluation.
     dev = {family_of(row["id"]) for row in read_rows(DATA / "families", "dev")}
-    assert len(dev) == 24
+    assert len(dev) == 44
     assert {"math-01", "zh-math-01"} & dev == set()
-    assert sum(1 for _ in read_rows(DATA / "refine", "dev")) == 342
+    assert sum(1 for _ in read_rows(DATA / "refine", "dev")) == 399
 
 
 def test_no_prompt_stands_in_both_splits():
@@ -37,6 +38,16 @@ def test_every_set_splits_alike_and_whole():
 
 def test_an_expansion_example_has_all_expansions_of_its_seed(tiny_data):
     assert all(example.completions == ("Say a", "Say b") for example in examples("expand", tiny_data, "train"))
+
+
+def test_each_text_of_an_expand_row_teaches_those_worded_otherwise(tmp_path):
+    (tmp_path / "expand").mkdir()
+    texts = ["Write a poem about rain.", "Write a poem about snow.", "Two rhyming lines on an old clock, please."]
+    row = {"id": next(f"a-{n}" for n in range(99) if split_of(f"a-{n}") == "train")}
+    row |= {"instruction": texts[0], "expansions": texts[1:]}
+    (tmp_path / "expand" / "a.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    taught = {example.prompt: example.completions for example in examples("expand", tmp_path, "train")}
+    assert taught == {texts[0]: (texts[2],), texts[1]: (texts[2],), texts[2]: (texts[0], texts[1])}
 
 
 def test_a_pair_is_a_target_at_most_once_and_never_in_its_own_context(tiny_data):

@@ -22,8 +22,9 @@ Split = Literal["train", "dev"]
 DEV_SHARE = 10
 """One family in this many is held out for evaluation."""
 
-NOVEL_TARGET = 0.6
-"""Expansions nearer to their seed than this (ROUGE-L) are not taught: a model that learns them makes near-copies."""
+NOVEL_TARGET = 0.45
+"""Texts nearer to their seed than this (ROUGE-L) are not taught: a model that learns to keep the sentence and swap a
+word makes near-copies of short seeds. At 0.6, half of its expansions of one-line seeds were."""
 
 
 THREE_IN_CONTEXT = 0.25
@@ -79,10 +80,13 @@ def examples(task: Task, data: Path, split: Split, seed: int = 0) -> list[Exampl
 
 
 def _expand_examples(folder: Path, split: Split) -> Iterator[Example]:
+    """An instruction and its expansions are of one type, so each of them is a seed too, for those worded otherwise."""
     for row in read_rows(folder, split):
-        novel = [text for text in row["expansions"] if rouge_l(row["instruction"], text) <= NOVEL_TARGET]
-        if novel:
-            yield Example(row["id"], row["instruction"], tuple(novel))
+        texts = [row["instruction"], *row["expansions"]]
+        for seed in texts:
+            novel = [text for text in texts if text is not seed and rouge_l(seed, text) <= NOVEL_TARGET]
+            if novel:
+                yield Example(row["id"], seed, tuple(novel))
 
 
 def _pair_examples(folder: Path, split: Split, rng: random.Random) -> Iterator[Example]:
