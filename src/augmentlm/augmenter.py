@@ -37,7 +37,7 @@ def load(
 ) -> Augmenter:
     """An augmenter for a task, on the best model that fits this machine or on the one named.
 
-    `purpose="batch"` is for many rows: without a GPU they get an engine that is several times faster and takes longer
+    `purpose="batch"` is for many rows: without a GPU they get an engine that works on them together and takes longer
     to load. With `endpoint` (the base URL of an OpenAI-compatible server) `model` is the server's name for it.
     Weights are fetched and loaded at the first use; `progress` hears of the bytes. Raises `UnknownModelError`,
     `InputError` (unknown task), `DoesNotFitError`, `MissingExtraError`.

@@ -26,7 +26,7 @@ ZEROGPU_BYTES = 70_000_000_000
 """Of the card's memory, what a Space on ZeroGPU gets."""
 
 INT8_FEATURES = frozenset({"avx512_vnni", "amx_int8"})
-"""Those that multiply int8 in hardware, several times faster than anything else on the same CPU."""
+"""Those that multiply int8 in hardware."""
 
 
 @dataclass(frozen=True)
