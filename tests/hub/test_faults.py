@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 import pytest
-from test_release import FILES, REPO, release
+from small_release import FILES, REPO, release
 
 from augmentlm.cli import main
 from augmentlm.errors import PublishError, WeightsError

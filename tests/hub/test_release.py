@@ -7,30 +7,11 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import HfApi, ModelCard
+from small_release import CARD, FILES, REPO, release
 
 from augmentlm.errors import PublishError
 from augmentlm.hub import metadata
 from augmentlm.hub.release import Release, publish
-
-CARD = metadata.write(
-    {
-        "license": "apache-2.0",
-        "language": ["en", "zh"],
-        "base_model": "Qwen/Qwen2.5-Coder-0.5B-Instruct",
-        "base_model_relation": "adapter",
-        "library_name": "peft",
-        "pipeline_tag": "text-generation",
-        "datasets": ["augmentlm/augmentlm-data"],
-        "tags": ["lora"],
-    },
-    "# A model\n\nTrained on [data](https://huggingface.co/datasets/augmentlm/augmentlm-data), src/augmentlm/other.\n",
-)
-FILES = {"README.md": CARD.encode(), "adapter_model.safetensors": bytes(range(256)) * 400, "sub/loss.csv": b"step\n"}
-REPO = "ada/augmentlm-x"
-
-
-def release(files=FILES, version="v1.0", **values):
-    return Release("model", "augmentlm-x", files, version, **values)
 
 
 def test_one_commit_with_everything_and_a_tag(hub):
