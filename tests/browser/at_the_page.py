@@ -18,8 +18,10 @@ expect.set_options(timeout=PATIENCE)
 
 def open_tab(page: Page, name: str) -> None:
     button = page.locator(f"#tab-{name}-button").last
+    menu = page.locator(".overflow-menu > button")
+    expect(button.or_(menu).locator("visible=true").first).to_be_visible()  # the page is laid out
     if not button.is_visible():  # in a narrow window the last tabs are in a menu
-        page.locator(".overflow-menu > button").click()
+        menu.click()
         label = re.compile("|".join(re.escape(say(language, f"tab.{name}")) for language in LANGUAGES))
         button = page.locator(".overflow-dropdown button", has_text=label)
     button.click()
