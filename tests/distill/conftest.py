@@ -15,7 +15,10 @@ def tiny_data(tmp_path) -> Path:
     pairs = [{"instruction": f"Add {n} and {n}.", "response": str(2 * n)} for n in range(4)]
     rows = {
         "refine": [{"id": f"r-{n}", "raw": f"sum {n}", "refined": f"Add up the numbers to {n}."} for n in range(60)],
-        "expand": [{"id": f"e-{n}/0", "instruction": f"Say {n}", "expansions": ["Say a", "Say b"]} for n in range(60)],
+        "expand": [
+            {"id": f"e-{n}/0", "instruction": f"Say {n}", "expansions": ["What is letter a?", "Name letter b, please."]}
+            for n in range(60)
+        ],
         "families": [{"id": f"f-{n}", "items": pairs} for n in range(20)],
     }
     for name, lines in rows.items():

@@ -64,5 +64,5 @@ def test_the_docstring_says_how_good_it_is_on_held_out_rows():
         return sum(answered(prompt, text) is not None for prompt, text in pairs) / len(pairs)
 
     assert share(refined) == share(copies) == share(rich) == 0
-    assert 0.01 < share(expansions) < 0.03
+    assert 0.02 < share(expansions) < 0.05
     assert 0.83 < share(responses) < 0.88

@@ -37,7 +37,9 @@ def test_every_set_splits_alike_and_whole():
 
 
 def test_an_expansion_example_has_all_expansions_of_its_seed(tiny_data):
-    assert all(example.completions == ("Say a", "Say b") for example in examples("expand", tiny_data, "train"))
+    seeds = [example for example in examples("expand", tiny_data, "train") if example.prompt.startswith("Say")]
+    assert seeds
+    assert all(example.completions == ("What is letter a?", "Name letter b, please.") for example in seeds)
 
 
 def test_each_text_of_an_expand_row_teaches_those_worded_otherwise(tmp_path):

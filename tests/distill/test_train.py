@@ -57,7 +57,7 @@ def losses(out: Path) -> dict[int, float]:
 
 def test_a_lora_learns_and_leaves_its_curve_and_its_account(tiny_base, tiny_data, tmp_path, capsys):
     recipe = dataclasses.replace(RECIPE, epochs=6)
-    trained = train(recipe, tiny_base, tiny_data, tmp_path / "out")
+    trained = train(RECIPE, tiny_base, tiny_data, tmp_path / "out")
     curve = losses(tmp_path / "out")
     assert min(curve.values()) < 0.9 * curve[2]
     account = json.loads((tmp_path / "out" / "training.json").read_text())
@@ -174,3 +174,9 @@ def test_two_processes_train_one_model_and_the_first_alone_writes(tiny_base, tin
     curve = losses(tmp_path / "out")  # each step once
     assert max(curve) == account["steps"] // 2 * 2 and min(curve.values()) < 0.95 * curve[2]
     assert done.stdout.count(f"step 2/{account['steps']}") == 1
+
+
+def test_data_without_an_example_is_named(tiny_base, tiny_data, tmp_path):
+    (tiny_data / "refine" / "all.jsonl").write_text("", encoding="utf-8")
+    with pytest.raises(InputError, match="no refine example"):
+        train(RECIPE, tiny_base, tiny_data, tmp_path / "out")

@@ -40,6 +40,9 @@ class Kinds:
         for row in read_rows(data / "expand", "dev"):
             members.setdefault(family_of(row["id"]), []).append(row["instruction"])
             category[family_of(row["id"])] = row["category"]
+        # One instruction says little of a kind: what stands alone is nobody's family.
+        members = {family: texts for family, texts in members.items() if len(texts) > 1}
+        category = {family: category[family] for family in members}
         vectors = embed([text for texts in members.values() for text in texts])
         ends = np.cumsum([len(texts) for texts in members.values()])[:-1]
         means = np.stack([part.mean(axis=0) for part in np.split(vectors, ends)])

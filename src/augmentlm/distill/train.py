@@ -91,7 +91,10 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path) -> Path:
     if (out / "training.json").exists() and trained.exists():
         return trained
     set_seed(recipe.seed)
-    shared, tokens = split_shared(_tokens(recipe, base, data))
+    found = _tokens(recipe, base, data)
+    if not found:
+        raise InputError(f"There is no {recipe.task} example to train on in {data}.", hint="Give another --data.")
+    shared, tokens = split_shared(found)
     room = max(0, recipe.tokens_per_row - len(shared))
     rows = plan_rows([len(item) for item in tokens], room, recipe.epochs, recipe.seed)
     if not rows:

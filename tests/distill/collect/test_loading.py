@@ -48,7 +48,7 @@ def test_near_copies_are_left_out_within_and_across_sources(write):
 def test_what_an_evaluation_uses_is_never_a_seed(request, write):
     data = request.config.rootpath / "data"
     held_out = held_out_texts(data)
-    assert len(held_out) == 2 * 342 + 96
+    assert len(held_out) == 2 * 399 + 114
     seeds, rejects = load([str(write("a.jsonl", [{"instruction": held_out[0]}]))], held_out)
     assert seeds == [] and codes(rejects) == ["held_out"]
     assert held_out_texts(data / "none") == []

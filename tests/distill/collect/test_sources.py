@@ -50,7 +50,7 @@ def test_of_a_longer_chat_the_first_question_counts_without_the_last_answer(writ
 
 def test_families_give_their_train_split_alone_and_keep_their_names(request):
     found = list(read(str(request.config.rootpath / "data" / "families")))
-    assert len(found) == 256 * 4
+    assert len(found) == 416 * 4
     assert found[0].id and found[0].id.endswith("/0") and found[0].response and found[0].category
 
 
