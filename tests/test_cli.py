@@ -219,7 +219,7 @@ def test_an_engine_that_breaks_down_keeps_what_was_printed(run) -> None:
             raise EngineError("The server went away.", hint="Start it again.")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("test_cli.ScriptedEngine", Failing)
+        patch.setitem(globals(), "ScriptedEngine", Failing)
         code, out, err = run("refine", "hello")
     assert (code, out, err) == (1, "half a\n", "augmentlm: The server went away. Start it again.\n")
 

@@ -66,7 +66,7 @@ def test_a_changed_setting_is_named(run) -> None:
     run("seeds.jsonl", "-n", "2", "--out", "mine")
     code, _, err = run("seeds.jsonl", "-n", "2", "--out", "mine", "--temperature", "expand=1.1")
     assert code == 2
-    assert "temperature of expand was 0.7 and is 1.1 now" in err
+    assert "temperature of expand was 0.6 and is 1.1 now" in err
 
 
 def test_the_folder_alone_is_enough_to_go_on(run, tmp_path) -> None:

@@ -20,6 +20,7 @@ def push(folder: Path, name: str, *, private: bool = True) -> Published:
     """Bring the data set of a run to the hub as `name` or `owner/name`. The same rows make no second commit. Raises
     what `release_of` and `publish` raise.
     """
+    _check(name)
     owner, _, short = name.rpartition("/")
     return publish(release_of(folder, short), owner or None, private=private)
 
@@ -29,8 +30,7 @@ def release_of(folder: Path, name: str) -> Release:
 
     The card must have been written (`reports.dataset.run_report`). Raises `InputError`.
     """
-    if not _NAME.fullmatch(name):
-        raise InputError(f"{name!r} is no name for a data set.", hint="Write NAME or OWNER/NAME, without blanks.")
+    _check(name)
     if not (folder / CARD).is_file():
         raise InputError("The data set has no card yet.", hint="Show its report first.")
     rows = len(read_run(folder).accepted)
@@ -42,3 +42,8 @@ def release_of(folder: Path, name: str) -> Release:
     for place, path in sorted(files.items()):
         hasher.update(f"{place}\0".encode() + path.read_bytes())
     return Release("dataset", name, files, f"rows-{rows}-{hasher.hexdigest()[:8]}")
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} is no name for a data set.", hint="Write NAME or OWNER/NAME, without blanks.")
