@@ -12,7 +12,7 @@ from hub_double import HubDouble
 @pytest.fixture
 def hub(tmp_path, monkeypatch) -> Iterator[HubDouble]:
     """The double as the hub of this process, with the token of its user `ada`."""
-    from huggingface_hub import constants
+    from huggingface_hub import constants, hf_api
     from huggingface_hub.utils import _http
 
     with HubDouble().running() as running:
@@ -23,6 +23,7 @@ def hub(tmp_path, monkeypatch) -> Iterator[HubDouble]:
         monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
         monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
         monkeypatch.setattr(constants, "ENDPOINT", running.url)
+        monkeypatch.setattr(hf_api.api, "endpoint", running.url)  # asked by functions that PEFT imports
         template = "/{repo_id}/resolve/{revision}/{filename}"
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", running.url + template)
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
