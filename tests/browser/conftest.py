@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 
@@ -34,7 +35,9 @@ def visit(chromium, app) -> Iterator[Callable[..., Page]]:
     contexts = []
 
     def note(kind: str, text: str) -> None:
-        complaints.append(f"{kind}: {text}")
+        # A stream that Gradio gives up itself, to open the next, complains twice and does no harm.
+        if not re.search(r"AbortError: signal is aborted|Connection errored out", text):
+            complaints.append(f"{kind}: {text}")
 
     def visit(*, width: int = 1280, height: int = 900, dark: bool = False, locale: str = "en-US") -> Page:
         context = chromium.new_context(

@@ -317,11 +317,9 @@ def test_nf4_on_a_cpu_writes_what_bitsandbytes_writes(tiny_base, adapters, expec
     engine = TransformersEngine(tiny_base, CHAT, quantization="nf4", device="cpu", adapters=adapters)
     dtype = compute_type("nf4", "cpu")
     loading = {"quantization_config": quantization_config("nf4", "cpu"), "dtype": dtype}
-    # A CPU with bf16 instructions computes in bf16, where rounding tips near-equal tokens of random weights soon.
-    tokens = 16 if dtype == torch.float32 else 3
+    tokens = 16 if dtype == torch.float32 else 3  # in bf16 rounding soon tips near-equal tokens of random weights
     for adapter in (None, "other"):
-        wanted = expected(TEXTS[0], adapter, tokens, **loading)
-        request = ask(adapter=adapter, max_tokens=tokens)
+        wanted, request = expected(TEXTS[0], adapter, tokens, **loading), ask(adapter=adapter, max_tokens=tokens)
         assert stream(engine, request).text == wanted
         assert [row.text for row in generate(engine, [request, request])] == [wanted] * 2
 

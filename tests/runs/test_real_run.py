@@ -53,7 +53,7 @@ def test_kills_lose_nothing_and_make_nothing_twice(tmp_path) -> None:
         working.send_signal(signal.SIGKILL)
         working.wait()
         found = texts(out)
-        assert len(found) > len(kept)
+        assert len(found) > len(kept) or working.returncode == 0
         assert kept.items() <= found.items()
         kept = found
     last = start(tmp_path)

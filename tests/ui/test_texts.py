@@ -34,7 +34,9 @@ def test_both_languages_fill_in_the_same_values(key) -> None:
 def test_chinese_texts_are_chinese() -> None:
     may_be_the_same = {"language_switch", "app.title", "common.key_hint", "pairs.paste_placeholder"}
     odd = [key for key, text in _texts()["zh"].items() if not re.search(r"[\u4e00-\u9fff]", text)]
-    assert set(odd) - may_be_the_same - {"common.progress"} == set()
+    names = ("dataset.kind.", "dataset.schema.")  # of file formats and of schemas, which are said alike
+    odd = [key for key in odd if not key.startswith(names)]
+    assert set(odd) - may_be_the_same - {"common.progress", "dataset.entry", "dataset.placeholder"} == set()
 
 
 def test_every_text_is_used_and_every_key_exists() -> None:
@@ -44,7 +46,7 @@ def test_every_text_is_used_and_every_key_exists() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 strings.append(node.value)
-    beginnings = {text for text in strings if re.fullmatch(r"[a-z]+\.(?:[a-z]+_)?", text)}
+    beginnings = {text for text in strings if re.fullmatch(r"[a-z]+\.(?:[a-z]+[._])?", text)}
     unused = [key for key in _texts()["en"] if key not in strings and not any(map(key.startswith, beginnings))]
     assert unused == []
     groups = {key.split(".")[0] for key in _texts()["en"]}
