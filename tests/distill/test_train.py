@@ -57,9 +57,9 @@ def losses(out: Path) -> dict[int, float]:
 
 def test_a_lora_learns_and_leaves_its_curve_and_its_account(tiny_base, tiny_data, tmp_path, capsys):
     recipe = dataclasses.replace(RECIPE, epochs=6)
-    trained = train(RECIPE, tiny_base, tiny_data, tmp_path / "out")
+    trained = train(recipe, tiny_base, tiny_data, tmp_path / "out")
     curve = losses(tmp_path / "out")
-    assert min(curve.values()) < 0.95 * curve[2]
+    assert min(curve.values()) < 0.9 * curve[2]
     account = json.loads((tmp_path / "out" / "training.json").read_text())
     assert account["recipe"] == dataclasses.asdict(recipe)
     assert account["steps"] == account["steps_this_session"] == max(curve)
