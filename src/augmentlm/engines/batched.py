@@ -115,9 +115,7 @@ class BatchEngine:
             rows = [each.row(self._tokenizer) for each in prepared]
             yield from decode(forward, cache, rows, count, self._chat.stop_ids, stop)
         except RuntimeError as error:
-            if torch_model.is_out_of_memory(error):
-                raise torch_model.out_of_memory("cpu") from error
-            raise EngineError(f"The model stopped working: {torch_model.one_line(error)}.", retryable=True) from error
+            raise torch_model.stopped_working(error, "cpu") from error
 
     def _model(self, adapter: str | None) -> Int8Qwen2:
         """The weights with an adapter or none. Only who has the turn may ask."""

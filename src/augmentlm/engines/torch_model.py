@@ -153,6 +153,13 @@ def out_of_memory(device: str) -> EngineError:
     )
 
 
+def stopped_working(error: RuntimeError, device: str) -> EngineError:
+    """What torch ran into in the middle of a text, as it is told to a person."""
+    if is_out_of_memory(error):
+        return out_of_memory(device)
+    return EngineError(f"The model stopped working: {one_line(error)}.", retryable=True)
+
+
 def one_line(error: BaseException) -> str:
     """The beginning of an error's message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:300]

@@ -149,9 +149,7 @@ class TransformersEngine:
         try:
             yield from decode(forward, cache, rows, self._chat.stop_ids, stop, self._device)
         except RuntimeError as error:
-            if torch_model.is_out_of_memory(error):
-                raise torch_model.out_of_memory(self._device) from error
-            raise EngineError(f"The model stopped working: {torch_model.one_line(error)}.", retryable=True) from error
+            raise torch_model.stopped_working(error, self._device) from error
 
     def _switch_to(self, adapter: str | None) -> None:
         """Apply one adapter or none. Only who has the turn may switch."""
