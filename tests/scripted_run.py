@@ -3,6 +3,9 @@
 import hashlib
 import random
 import sys
+from collections.abc import Sequence
+
+import numpy as np
 
 from augmentlm.cli import main
 from augmentlm.engines.base import Request
@@ -27,6 +30,12 @@ def dreamed(request: Request) -> str:
     text = f"{dice.choice(VERBS)} {' and '.join(dice.sample(WORDS, 5))}"
     is_pair = "### Instruction" in asked
     return f"### Instruction\n\n{text}\n\n### Response\n\nGladly {digest[:6]}." if is_pair else text
+
+
+def letters(texts: Sequence[str]) -> np.ndarray:
+    """An embedding of a kind: how often each letter stands in a text, normalised."""
+    counts = np.array([[text.lower().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts])
+    return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype("float32")
 
 
 if __name__ == "__main__":

@@ -49,6 +49,15 @@ TURNS = (Message("system", "Be brief"), Message("user", "Hi"), Message("assistan
             Example("Bye", "See you", TURNS),
         ),
         (
+            {
+                "prompt": [{"role": "system", "content": "Be brief"}, {"role": "user", "content": "Hi"}],
+                "completion": [{"role": "assistant", "content": "Hello"}],
+            },
+            "messages",
+            Example("Hi", "Hello", TURNS[:1]),
+        ),
+        ({"prompt": [{"role": "user", "content": "Hi"}]}, "messages", Example("Hi")),
+        (
             {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]},
             "sharegpt",
             Example("Hi", "Hello"),
@@ -108,6 +117,7 @@ def test_unknown_columns_are_named() -> None:
         ({"messages": []}, "Row 2 has no turn of a user to work on."),
         ({"messages": "hello"}, "Row 2 has messages that are not a list."),
         ({"messages": [{"role": "wizard", "content": "x"}]}, "Row 2 has a turn without a known role."),
+        ({"prompt": [], "completion": "x"}, "Row 2 has a prompt of turns and a completion that is none."),
         ({"instruction": "x", "instances": []}, "Row 2 has no instance."),
     ],
 )
@@ -125,4 +135,5 @@ def test_control_characters_are_taken_out_of_texts() -> None:
 def test_the_kept_form_of_an_example_reads_back() -> None:
     example = Example("Bye", "See you", TURNS, "chat")
     assert Example.from_json(example.as_json()) == example
-    assert example.opening == "Hi"
+    assert (example.opening, example.first_answer, example.system) == ("Hi", "Hello", TURNS[:1])
+    assert Example("Hi").first_answer == ""

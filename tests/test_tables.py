@@ -8,6 +8,7 @@ import pytest
 
 from augmentlm import tables
 from augmentlm.errors import InputError, MissingExtraError
+from augmentlm.tables import extras
 
 ROWS = [{"instruction": "Name a bird", "response": "Wren"}, {"instruction": "说出一种鸟", "response": "=1+1"}]
 
@@ -25,6 +26,23 @@ def test_what_is_written_reads_back(tmp_path, kind) -> None:
         tables.write(path, rows, kind)
         assert [row for _, row in tables.read(path).rows] == rows
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "datasets"])
+def test_columns_that_only_later_rows_have_are_kept(tmp_path, kind) -> None:
+    pytest.importorskip({"parquet": "pyarrow"}.get(kind, kind))
+    path = tmp_path / tables.FILES[kind]
+    tables.write(path, [{"instruction": "Name a bird"}, {**ROWS[1], "provenance": {"candidate": 7}}], kind)
+    first, second = (row for _, row in tables.read(path).rows)
+    assert second == {**ROWS[1], "provenance": {"candidate": 7}}
+    assert first == {"instruction": "Name a bird", "response": None, "provenance": None}
+
+
+@pytest.mark.parametrize("kind", tables.FILES)
+def test_a_data_set_without_rows_can_be_written(tmp_path, kind) -> None:
+    pytest.importorskip({"parquet": "pyarrow", "datasets": "datasets"}.get(kind, "json"))
+    tables.write(tmp_path / "none", [], kind)
+    assert [file.name for file in tmp_path.iterdir()] == ["none"]
 
 
 def test_a_csv_runs_no_formula_and_reads_back_otherwise(tmp_path) -> None:
@@ -113,8 +131,20 @@ def test_a_broken_parquet_file_is_told(tmp_path) -> None:
         tables.read(path)
 
 
+def test_a_parquet_file_of_bytes_that_are_no_text_is_told(tmp_path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "seeds.parquet"
+    buffers = [None, pyarrow.py_buffer(b"\0\0\0\0\2\0\0\0"), pyarrow.py_buffer(b"\xff\xfe")]
+    column = pyarrow.Array.from_buffers(pyarrow.string(), 1, buffers)
+    parquet.write_table(pyarrow.table({"instruction": column}), path)
+    with pytest.raises(InputError, match=r"seeds\.parquet is not a Parquet file"):
+        tables.read(path)
+
+
 def test_without_the_extra_a_sentence_says_what_to_install(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(tables, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r"pyarrow.*\[data\]"):
         tables.read(tmp_path / "seeds.parquet")
     with pytest.raises(MissingExtraError, match="datasets"):
@@ -138,3 +168,20 @@ def test_a_full_disk_is_told_and_leaves_the_old_file(tmp_path) -> None:
     with pytest.raises(InputError, match="No space left"):
         tables.write(path, [*ROWS, {"instruction": "x" * 100_000}], "jsonl")
     assert path.read_text() == lines(*ROWS)
+
+
+def test_a_data_sets_folder_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    path = tmp_path / "dataset"
+    tables.write(path, ROWS, "datasets")
+
+    def full(self, folder) -> None:
+        Path(folder).mkdir()
+        (Path(folder) / "data.arrow").write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(datasets.Dataset, "save_to_disk", full)
+    with pytest.raises(InputError, match="No space left"):
+        tables.write(path, ROWS * 2, "datasets")
+    assert [row for _, row in tables.read(path).rows] == ROWS
+    assert [file.name for file in tmp_path.iterdir()] == ["dataset"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any
 
 from augmentlm.tasks import Message
@@ -26,6 +27,16 @@ class Example:
     def opening(self) -> str:
         """The first thing that the user said."""
         return next((turn.content for turn in self.context if turn.role == "user"), self.instruction)
+
+    @property
+    def first_answer(self) -> str:
+        """What the opening was answered with; "" when it was not."""
+        return next((turn.content for turn in self.messages if turn.role == "assistant"), "")
+
+    @property
+    def system(self) -> tuple[Message, ...]:
+        """What stands before the opening and holds for the whole conversation."""
+        return tuple(takewhile(lambda turn: turn.role == "system", self.context))
 
     @property
     def messages(self) -> tuple[Message, ...]:

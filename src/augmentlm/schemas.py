@@ -82,6 +82,8 @@ def recognise(row: Mapping[str, Any]) -> Name | None:
     for name, (column, _, _) in _CHATS.items():
         if column in row:
             return name
+    if _is_list(row.get("prompt")):  # a conversation cut in two, as TRL names it
+        return "messages"
     if "instances" in row and "instruction" in row:
         return "self-instruct"
     if "instruction" in row and "output" in row:
@@ -160,8 +162,8 @@ def _chat(schema: Name) -> Callable[[Mapping[str, Any], str | None], Example]:
     column, role, content = _CHATS[schema]
 
     def read(row: Mapping[str, Any], kind: str | None) -> Example:
-        given = row[column]
-        if not isinstance(given, Sequence) or isinstance(given, str):
+        given = row[column] if column in row else [*row["prompt"], *_turns(row.get("completion"))]
+        if not _is_list(given):
             raise _UnusableError(f"has {column} that are not a list")
         turns = [_turn(turn, role, content) for turn in given]
         response = turns.pop().content if turns and turns[-1].role == "assistant" else ""
@@ -170,6 +172,16 @@ def _chat(schema: Name) -> Callable[[Mapping[str, Any], str | None], Example]:
         return Example(turns[-1].content, response, tuple(turns[:-1]), kind)
 
     return read
+
+
+def _turns(completion: Any) -> Sequence[Any]:
+    if completion is not None and not _is_list(completion):
+        raise _UnusableError("has a prompt of turns and a completion that is none")
+    return completion or ()
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _turn(turn: Any, role: str, content: str) -> Message:

@@ -8,14 +8,13 @@ from augmentlm.engines.base import Request
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError
 from augmentlm.examples import Example
-from augmentlm.runs import judging
-from augmentlm.runs.judging import Alike
+from augmentlm.runs import run as runs
 from augmentlm.runs.marks import mark, question
 from augmentlm.runs.run import Using, resume
 from augmentlm.runs.spec import Checks
 from augmentlm.tasks import Message
 from scripted_cli import ScriptedPool
-from scripted_run import dreamed
+from scripted_run import dreamed, letters
 
 
 @pytest.mark.parametrize(
@@ -75,29 +74,8 @@ def test_limits_out_of_range_are_refused() -> None:
             Checks(**odd)
 
 
-def letters(texts):
-    import numpy as np
-
-    counts = np.array(
-        [[text.lower().count(letter) for letter in "abcdefghijklmnopqrstuvwxyz"] for text in texts], float
-    )
-    return counts / np.linalg.norm(counts, axis=1, keepdims=True)
-
-
-def test_the_nearest_embedding_above_the_limit_is_named(monkeypatch) -> None:
-    monkeypatch.setattr(judging, "embedder", lambda: letters)
-    alike = Alike(0.95)
-    assert alike.find("a boat") is None
-    alike.add("a boat", "seed 1")
-    alike.add("two hens", "seed 2")
-    score, name = alike.find("boat a boat")
-    assert name == "seed 1"
-    assert 0.95 < score < 1.001
-    assert alike.find("quiz") is None
-
-
 def test_a_row_that_says_the_same_in_other_words_is_rejected(work, monkeypatch) -> None:
-    monkeypatch.setattr(judging, "embedder", lambda: letters)
+    monkeypatch.setattr(runs, "embedder", lambda downloaded: letters)
     found, _ = work(n=10, checks=Checks(similarity=0.9))
     same = [record for record in found.rejected if record.code == "too_similar"]
     assert same

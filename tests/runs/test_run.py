@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from augmentlm import tables
 from augmentlm.engines.base import Request
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError, StoppedError
@@ -177,6 +178,45 @@ def test_a_conversation_is_answered_with_the_turns_before_and_survives(work, out
             ]
         }
     ]
+
+
+def test_pairs_are_grown_from_how_conversations_begin(work) -> None:
+    seen = []
+    turns = (Message("system", "Be brief"), Message("user", "Name a bird"), Message("assistant", "Wren"))
+    seeds = [Example("And another one?", "Heron", turns), Example("Add 1 and 1", "2")]
+
+    def script(request: Request) -> str:
+        seen.append(request.messages[-1].content)
+        return dreamed(request)
+
+    found, _ = work(script, seeds=seeds, steps=["pair"], n=2)
+    assert "Name a bird" in seen[0] and "Wren" in seen[0] and "Heron" not in seen[0]
+    systems = [turns[:1], ()]
+    assert all(record.example.context == systems[record.seed_index] for record in found.accepted)
+
+
+def test_new_instructions_are_answered_under_the_system_prompt_of_their_seed(work, out) -> None:
+    seen = []
+    system = Message("system", "You are a pirate")
+    seeds = [Example("And then?", "Arr.", (system, Message("user", "Sail"), Message("assistant", "Aye")))]
+
+    def script(request: Request) -> str:
+        if not expands(request):
+            seen.append(request.messages)
+        return dreamed(request)
+
+    work(script, seeds=seeds, n=3)
+    assert seen and all(messages[0] == system and len(messages) == 2 for messages in seen)
+    assert [[turn["role"] for turn in row["messages"]] for row in rows(out)] == [["system", "user", "assistant"]] * 3
+
+
+@pytest.mark.parametrize("kind", ["parquet", "datasets"])
+def test_responses_survive_where_the_seeds_in_front_have_none(work, out, kind) -> None:
+    pytest.importorskip({"parquet": "pyarrow"}.get(kind, kind))
+    work(seeds=["Paint a boat", "Sell two hens"], n=2, with_seeds=True, file=kind)
+    made = [row for _, row in tables.read(out / tables.FILES[kind]).rows]
+    assert [bool(row["response"]) for row in made] == [False, False, True, True]
+    assert made[-1]["provenance"]["steps"][0]["step"] == "expand"
 
 
 def test_seeds_can_stand_in_front_and_rows_go_without_provenance(work, out) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 
 import pytest
 
+from augmentlm.engines import endpoint
 from augmentlm.engines.base import Request
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import EngineError, StoppedError
@@ -119,9 +121,15 @@ def half(exchange) -> None:
     exchange.connection.close()
 
 
+def silent(exchange) -> None:
+    time.sleep(1.0)
+    exchange.close_connection = True
+
+
 @pytest.mark.parametrize(
     "trouble",
     [
+        silent,
         refuse(429, "Slow down"),
         refuse(500, "Oops"),
         half,
@@ -129,7 +137,8 @@ def half(exchange) -> None:
         refuse(400, "This text is not allowed."),
     ],
 )
-def test_a_server_in_trouble_now_and_then_loses_no_row(tmp_path, server, trouble) -> None:
+def test_a_server_in_trouble_now_and_then_loses_no_row(tmp_path, server, trouble, monkeypatch) -> None:
+    monkeypatch.setattr(endpoint, "SILENCE_SECONDS", 0.5)
     answers = iter([answered] * 5 + [trouble] + [answered] * 6 + [trouble])
     server.answer = lambda exchange: next(answers, answered)(exchange)
     using = Using(model="m", endpoint=server.address)

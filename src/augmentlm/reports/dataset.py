@@ -68,6 +68,7 @@ def describe(run: Run, embed: Callable[[], Embed] = embedder) -> dict[str, Any]:
         "candidates": len(run.records),
         "seeds": len(run.seeds),
         "ended": run.ended,
+        "seconds": round(run.seconds, 1),
         "steps": [asdict(step) for step in run.spec.steps],
         "checks": asdict(run.spec.checks),
         "seed": run.spec.seed,

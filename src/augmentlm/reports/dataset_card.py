@@ -28,7 +28,7 @@ def card(run: Run, numbers: dict[str, Any]) -> str:
         "task_categories": ["text-generation"],
         "tags": ["synthetic", "instruction-tuning", "data-augmentation", "augmentlm"],
         "size_categories": [size],
-        "configs": [{"config_name": "default", "data_files": name} for name in files[:1]],
+        "configs": [{"config_name": "default", "data_files": _pattern(name)} for name in files[:1]],
     }
     lines = [
         f"# {_inert(title)}",
@@ -64,6 +64,11 @@ def card(run: Run, numbers: dict[str, Any]) -> str:
         *map(_licence, dict.fromkeys(step["model"] for step in numbers["steps"])),
     ]
     return metadata.write({name: value for name, value in front.items() if value}, "\n".join(lines) + "\n")
+
+
+def _pattern(name: str) -> str:
+    """What the hub loads of a folder of `datasets`: its Arrow files, beside which lie descriptions of them."""
+    return f"{name}/*.arrow" if name == FILES["datasets"] else name
 
 
 def limits(numbers: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -46,6 +46,7 @@ def _tiles(numbers: dict[str, Any]) -> list[tuple[str, str]]:
     if accepted:
         written = sum(step["completion_tokens"] for step in numbers["cost"]) / accepted
         tiles.append(("tokens written per accepted row", f"{written:,.0f}"))
+        tiles.append(("seconds per accepted row", f"{numbers['seconds'] / accepted:,.1f}"))
     return tiles
 
 

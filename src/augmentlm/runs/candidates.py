@@ -44,11 +44,14 @@ def input_of(spec: Spec, place: int, candidate: Candidate, example: Example, see
     others = len(seeds) - 1
     drawn = _draw(spec.seed, "partner", candidate.seed_index, candidate.sample) % others
     partner = seeds[drawn + (drawn >= candidate.seed_index)]
-    return [Pair(one.opening, one.response) for one in (example, partner)]
+    return [Pair(one.opening, one.first_answer) for one in (example, partner)]
 
 
 def result_of(task: StepName, example: Example, text: str) -> Example:
-    """The example after a step. A text that is not in the task's form is carried as it is, to be read by a person."""
+    """The example after a step. A text that is not in the task's form is carried as it is, to be read by a person.
+
+    What is made of a conversation begins another one, under the same system prompt.
+    """
     if task == "judge":
         return example
     value = parse(task, text).value
@@ -58,8 +61,8 @@ def result_of(task: StepName, example: Example, text: str) -> Example:
     if task == "refine":
         return replace(example, instruction=str(shown), response="")
     if isinstance(shown, Pair):
-        return Example(shown.instruction, shown.response, kind=example.kind)
-    return Example(shown, kind=example.kind)
+        return Example(shown.instruction, shown.response, example.system, example.kind)
+    return Example(shown, "", example.system, example.kind)
 
 
 def sampling_seed(spec: Spec, place: int, candidate: Candidate) -> int:

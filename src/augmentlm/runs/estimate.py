@@ -65,9 +65,11 @@ def probe(
     Takes what `run` takes but for the folder. Where `Estimate.accepted` is 0 nothing can be said about the rest.
     """
     using = settings.get("using") or {}
-    for task in steps:  # what loading takes is no part of the time for rows
-        use = using.get(task, Using())
-        use.load(task, settings.get("pool"), settings.get("downloaded")).warm_up(settings.get("stop"))
+    uses: dict[StepName, Using] = {task: using.get(task, Using()) for task in steps}
+    if judge := settings.get("judge"):
+        uses["judge"] = judge
+    for name, use in uses.items():  # what loading takes is no part of the time for rows
+        use.load(name, settings.get("pool"), settings.get("downloaded")).warm_up(settings.get("stop"))
     few = PROBE if any(task in MULTIPLIES for task in steps) else min(PROBE, n)
     seconds = 0.0
     with tempfile.TemporaryDirectory() as folder:

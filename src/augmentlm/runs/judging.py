@@ -6,27 +6,27 @@ Candidates are judged in the order of their numbers, so that the same texts alwa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from augmentlm.checks.length import length
 from augmentlm.checks.near_copies import NearCopies
 from augmentlm.checks.novelty import tokens
 from augmentlm.examples import Example
-from augmentlm.measures.embed import embedder
+from augmentlm.measures.embed import Embed
+from augmentlm.runs.alike import Alike
 from augmentlm.runs.journal import Text, Verdict
 from augmentlm.runs.marks import HIGHEST, mark
 from augmentlm.runs.spec import MULTIPLIES, Spec
-
-if TYPE_CHECKING:
-    import numpy as np
 
 LONGEST_WORDS = 150
 
 
 class Judge:
-    """The checks of one step. They come in order; `passed` tells of each that passed before the next is judged."""
+    """The checks of one step. They come in order; `passed` tells of each that passed before the next is judged.
 
-    def __init__(self, spec: Spec, place: int, seeds: Sequence[Example]) -> None:
+    Without `embed` nothing is compared by meaning.
+    """
+
+    def __init__(self, spec: Spec, place: int, seeds: Sequence[Example], embed: Embed | None = None) -> None:
         self._place = place
         self._least = spec.checks.least_words
         longest = max(len(tokens(seed.instruction)) for seed in seeds)
@@ -38,7 +38,7 @@ class Judge:
         self._measures = task not in ("respond", "judge")
         self._compares = self._measures and any(step in MULTIPLIES for step in so_far)
         self._known = NearCopies(spec.checks.near_copy)
-        self._alike = Alike(spec.checks.similarity) if self._compares and spec.checks.similarity < 1 else None
+        self._alike = Alike(spec.checks.similarity, embed) if self._compares and embed else None
         if task in MULTIPLIES:
             for number, seed in enumerate(seeds, 1):
                 self._remember(seed.opening, f"seed {number}")
@@ -82,36 +82,6 @@ class Judge:
         if given < self._least_score:
             return Verdict(candidate, self._place, text.key, "low_mark", f"{given} of {HIGHEST} from the judge")
         return Verdict(candidate, self._place, text.key)
-
-
-class Alike:
-    """Embeddings of what must not come again in other words. Each is made when it is first needed."""
-
-    def __init__(self, threshold: float) -> None:
-        self._threshold = threshold
-        self._embed = embedder()
-        self._names: list[str] = []
-        self._waiting: list[str] = []
-        self._vectors: np.ndarray | None = None
-
-    def add(self, text: str, name: str) -> None:
-        self._names.append(name)
-        self._waiting.append(text)
-
-    def find(self, text: str) -> tuple[float, str] | None:
-        """The cosine and the name of the nearest text if it is above the threshold."""
-        import numpy as np
-
-        if self._waiting:
-            new = self._embed(self._waiting)
-            self._vectors = new if self._vectors is None else np.vstack([self._vectors, new])
-            self._waiting = []
-        if self._vectors is None:
-            return None
-        nearness = self._vectors @ self._embed([text])[0]
-        best = int(nearness.argmax())
-        score = float(nearness[best])
-        return (score, self._names[best]) if score > self._threshold else None
 
 
 def _squeezed(text: str) -> list[str]:

@@ -84,6 +84,9 @@ class Run:
     ended: str = field(default="")
     """Why it ended short of the number asked for; "" when it is complete or can go on."""
 
+    seconds: float = 0.0
+    """Time spent on it, all sessions together."""
+
     @property
     def accepted(self) -> list[Record]:
         return [record for record in self.records if record.status == "accepted"]
@@ -119,7 +122,7 @@ def gather(journal: Journal) -> Run:
         if record:
             records.append(record)
             accepted += record.status == "accepted"
-    return Run(journal.folder, spec, seeds, tuple(records), journal.meta("ended") or "")
+    return Run(journal.folder, spec, seeds, tuple(records), journal.meta("ended") or "", journal.meta("seconds") or 0.0)
 
 
 def _by_candidate(verdicts: list[Verdict]) -> Iterator[list[Verdict]]:

@@ -14,6 +14,7 @@ from augmentlm.augmenter import Augmenter, load
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import AugmentLMError, InputError
 from augmentlm.examples import Example
+from augmentlm.measures.embed import Embed, embedder
 from augmentlm.runs.journal import Journal, held, is_run
 from augmentlm.runs.marks import SAMPLING
 from augmentlm.runs.outputs import Output, usual_schema, write
@@ -22,6 +23,9 @@ from augmentlm.runs.runner import Progress, Runner
 from augmentlm.runs.spec import Checks, Spec, Step, StepName, check_seeds, check_steps, differences
 from augmentlm.tasks import Task
 from augmentlm.weights import Progress as Downloaded
+
+_NOTE_SECONDS = 5.0
+"""How often the time spent is noted, so that a kill loses little of it."""
 
 REFERENCE = "qwen2.5-coder-1.5b-instruct"
 """What answers instructions unless another model is named."""
@@ -116,7 +120,8 @@ def run(
         seed=seed,
         checks=checks or Checks(),
     )
-    yield from _work(Path(out), spec, examples, output, augmenters, stop)
+    embed = embedder(downloaded) if spec.embeds else None
+    yield from _work(Path(out), spec, examples, output, augmenters, stop, embed)
 
 
 def resume(
@@ -137,7 +142,8 @@ def resume(
     stop = stop or threading.Event()
     augmenters = [use.load(step.task, pool, downloaded) for use, step in zip(uses, spec.steps, strict=True)]
     now = replace(spec, steps=_steps([step.task for step in spec.steps], augmenters, uses, stop))
-    yield from _work(Path(out), now, before.seeds, output_of(Path(out)), augmenters, stop)
+    embed = embedder(downloaded) if now.embeds else None
+    yield from _work(Path(out), now, before.seeds, output_of(Path(out)), augmenters, stop, embed)
 
 
 def _as_before(step: Step, api_key: str | None) -> Using:
@@ -160,17 +166,23 @@ def _work(
     output: Output,
     augmenters: Sequence[Augmenter],
     stop: threading.Event,
+    embed: Embed | None,
 ) -> Iterator[Progress]:
     with held(folder), closing(_journal(folder, spec, seeds)) as journal:
+        before, noted = journal.meta("seconds") or 0.0, 0.0
+        last = Progress(0, 0, spec.n)
         try:
             journal.set_meta("ended", "")
             journal.set_meta("output", output.as_json())
-            last = Progress(0, 0, spec.n)
-            for last in Runner(journal, augmenters, stop).work():
+            for last in Runner(journal, augmenters, stop, embed).work():
+                if last.seconds - noted > _NOTE_SECONDS:
+                    noted = last.seconds
+                    journal.set_meta("seconds", before + noted)
                 yield last
             journal.set_meta("ended", last.ended)
         finally:
             write(gather(journal), output)
+            journal.set_meta("seconds", before + last.seconds)
 
 
 def _examples(

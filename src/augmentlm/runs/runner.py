@@ -13,6 +13,7 @@ from math import ceil
 
 from augmentlm.augmenter import Augmenter
 from augmentlm.examples import Example
+from augmentlm.measures.embed import Embed
 from augmentlm.runs.candidates import TRIES, Candidate, input_of, key, result_of, sampling_seed
 from augmentlm.runs.journal import Journal, Verdict
 from augmentlm.runs.judging import Judge
@@ -57,9 +58,12 @@ class _Course:
 
 
 class Runner:
-    """Works on a journal until the rows wanted are accepted, or candidates give out. `augmenters` are one a step."""
+    """Works on a journal until the rows wanted are accepted, or candidates give out. `augmenters` are one a step;
+    `embed` is for the check of likeness by meaning, where it is on."""
 
-    def __init__(self, journal: Journal, augmenters: Sequence[Augmenter], stop: threading.Event) -> None:
+    def __init__(
+        self, journal: Journal, augmenters: Sequence[Augmenter], stop: threading.Event, embed: Embed | None = None
+    ) -> None:
         self._journal = journal
         self.spec = Spec.from_json(journal.meta("spec"))
         self._seeds = tuple(journal.seeds())
@@ -67,7 +71,7 @@ class Runner:
             Maker(augmenter, dict(step.sampling), stop)
             for augmenter, step in zip(augmenters, self.spec.steps, strict=True)
         ]
-        self._judges = [Judge(self.spec, place, self._seeds) for place in range(len(self.spec.steps))]
+        self._judges = [Judge(self.spec, place, self._seeds, embed) for place in range(len(self.spec.steps))]
         self._texts = {text.key: text for text in journal.texts()}
         self._courses: dict[int, _Course] = {}
         self._accepted: list[int] = []

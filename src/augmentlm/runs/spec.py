@@ -69,6 +69,11 @@ class Spec:
     def multiplies(self) -> bool:
         return any(step.task in MULTIPLIES for step in self.steps)
 
+    @property
+    def embeds(self) -> bool:
+        """Whether new rows are compared by meaning."""
+        return self.multiplies and self.checks.similarity < 1
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -115,7 +120,7 @@ def check_seeds(steps: Sequence[Task], seeds: Sequence[Example]) -> None:
         raise InputError("There are no seeds.", hint="Give at least one row.")
     if steps[0] != "pair":
         return
-    without = next((number for number, seed in enumerate(seeds, 1) if not seed.response), None)
+    without = next((number for number, seed in enumerate(seeds, 1) if not seed.first_answer), None)
     if without:
         raise InputError(f"pair needs seeds with responses; seed {without} has none.", hint="Use expand,respond.")
     if len(seeds) < MIN_PAIRS:

@@ -1,7 +1,4 @@
-"""Rows of a data set, wherever they lie: JSONL, JSON, CSV, Parquet, a folder of Hugging Face `datasets`, the hub.
-
-What can't be read is told row by row, and the rest goes on. pyarrow and datasets are asked for when they are needed.
-"""
+"""Rows out of files and folders: what can't be read is told row by row, and the rest goes on."""
 
 from __future__ import annotations
 
@@ -9,17 +6,15 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from augmentlm.errors import InputError, MissingExtraError
+from augmentlm.errors import InputError
 from augmentlm.formats import read_text
+from augmentlm.tables.extras import need
 
-TEXT_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv")
-SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
+SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 _DELIMITERS = ",;\t"
 # A prompt may well begin with a bracket or a brace, so it must look like JSON to be read as JSON.
@@ -179,7 +174,7 @@ def _parquet(path: Path) -> Table:
         rows = parquet.read_table(path).to_pylist()
     except FileNotFoundError as error:
         raise InputError(f"{path} is not there.", hint="Check the name.") from error
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path.name} is not a Parquet file that can be read.", hint="Write it again.") from error
     return _objects((f"Row {number}", row) for number, row in enumerate(rows, 1))
 
@@ -218,83 +213,3 @@ def _hub(name: str) -> Table:
 
 def _rows(dataset: Any) -> Table:
     return _objects((f"Row {number}", row) for number, row in enumerate(dataset, 1))
-
-
-def need(package: str, what: str) -> None:
-    """Raises `MissingExtraError` when an optional package is not installed."""
-    if find_spec(package) is None:
-        raise MissingExtraError(f"{what[0].upper()}{what[1:]} need {package}.", hint='Run `pip install -e ".[data]"`.')
-
-
-# ---- and back ------------------------------------------------------------------------------------------------------
-
-FILES = {
-    "jsonl": "data.jsonl",
-    "json": "data.json",
-    "csv": "data.csv",
-    "parquet": "data.parquet",
-    "datasets": "dataset",
-}
-"""The kinds of file there are, and what each is called in a run's folder."""
-
-_FORMULA = re.compile(r"^[=+\-@\t\r]")
-
-
-def write(path: Path, rows: Sequence[dict[str, Any]], kind: str) -> None:
-    """Write rows; the file appears whole or not at all. Cells of a CSV that are no text are written as JSON, and one
-    that a spreadsheet would run as a formula gets an apostrophe in front, so a CSV does not read back as it was."""
-    partial = path.with_name(f"{path.name}.part")
-    try:
-        if kind == "datasets":
-            _write_datasets(path, rows)
-            return
-        if kind == "parquet":
-            need("pyarrow", "Parquet files")
-            import pyarrow
-            from pyarrow import parquet
-
-            parquet.write_table(pyarrow.Table.from_pylist(list(rows)), partial)
-        else:
-            with partial.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(_lines(rows, kind))
-        partial.replace(path)
-    except OSError as error:
-        raise InputError(f"{path} can't be written: {error.strerror}.", hint="Choose another place.") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _lines(rows: Sequence[dict[str, Any]], kind: str) -> Iterator[str]:
-    if kind == "jsonl":
-        yield from (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    elif kind == "json":
-        yield "[\n"
-        for number, row in enumerate(rows):
-            yield f"{',' if number else ''} {json.dumps(row, ensure_ascii=False)}\n"
-        yield "]\n"
-    else:
-        out = io.StringIO(newline="")
-        names = list(dict.fromkeys(name for row in rows for name in row))
-        writer = csv.DictWriter(out, names, lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-        yield "\ufeff"  # without it, Excel takes UTF-8 for something else
-        yield out.getvalue()
-
-
-def _cell(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def _write_datasets(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    need("datasets", "folders of Hugging Face datasets")
-    import shutil
-
-    from datasets import Dataset
-
-    partial = path.with_name(f"{path.name}.part")
-    shutil.rmtree(partial, ignore_errors=True)
-    Dataset.from_list(list(rows)).save_to_disk(str(partial))
-    shutil.rmtree(path, ignore_errors=True)
-    partial.replace(path)
