@@ -53,14 +53,14 @@ def everything() -> Script:
     def script(request: Request) -> str:
         asked = request.messages[-1].content
         if "count" in asked:
-            return " ".join(f"number{number}" for number in range(400))
+            return "Write " + " ".join(f"number{number}" for number in range(400))
         if "Copy this" in asked:
             return "Copy this"
         if "onerror" not in asked:
             return new(request)
         if "### Instruction" in asked:
             return f"### Instruction\n\nAnother {next(numbers)}: {NASTY}\n\n### Response\n\n{NASTY}"
-        return f"Better {next(numbers)}: {NASTY}"
+        return f"Describe {next(numbers)}: {NASTY}"
 
     return script
 

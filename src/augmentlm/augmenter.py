@@ -5,22 +5,31 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from augmentlm import catalog
 from augmentlm.catalog import Model, Sampling
 from augmentlm.checks import Finding, assess
-from augmentlm.engines.base import Completion, Engine, Request
+from augmentlm.engines.base import Completion, Request
 from augmentlm.engines.pool import EnginePool, default_pool
 from augmentlm.errors import InputError
-from augmentlm.machine import Plan, Purpose, inspect, plan
+from augmentlm.machine import Purpose, inspect, plan
 from augmentlm.results import Result, TextStream
-from augmentlm.tasks import TASKS, Message, Style, Task, TaskInput, check_input, parse, render
-from augmentlm.weights import Progress, identity, is_cached
+from augmentlm.sources import LocalModel, RemoteModel, remote
+from augmentlm.tasks import TASKS, Message, Task, TaskInput, check_input, parse, render
+from augmentlm.weights import Progress, is_cached
 
 __all__ = ["Augmenter", "Result", "TextStream", "load"]
+
+TRIES = 3
+"""How often a batch asks for a result that a check speaks against. Rows of a batch are written side by side, so that
+a few more cost less than their share."""
+
+_TRIED_AGAIN = frozenset({"refine", "expand", "pair"})
+_SEEDS_APART = 1_000_003
+"""Between the seeds of two tries, so that they don't meet the seeds of the next samples."""
 
 
 def load(
@@ -45,13 +54,13 @@ def load(
     if task not in TASKS:
         raise InputError(f"There is no task called {task!r}.", hint=f"Choose one of {', '.join(TASKS)}.")
     if endpoint:
-        return Augmenter(task, _remote(endpoint, model, api_key))
+        return Augmenter(task, remote(endpoint, model, api_key))
     entry = catalog.model(model) if model else best_model(task)
     if task not in entry.tasks:
         able = ", ".join(candidate.name for candidate in catalog.models_for(task))
         raise InputError(f"{entry.name} can't do {task}.", hint=f"These can: {able}.")
     chosen = plan(entry, inspect(), engine=engine, quantization=quantization, purpose=purpose)
-    return Augmenter(task, _Local(entry, chosen, pool or default_pool(), progress))
+    return Augmenter(task, LocalModel(entry, chosen, pool or default_pool(), progress))
 
 
 def best_model(task: Task) -> Model:
@@ -68,7 +77,7 @@ def best_model(task: Task) -> Model:
 class Augmenter:
     """A task on a model. Made by `load`; safe to use from several threads."""
 
-    def __init__(self, task: Task, source: _Local | _Remote) -> None:
+    def __init__(self, task: Task, source: LocalModel | RemoteModel) -> None:
         self.task = task
         self._source = source
 
@@ -117,7 +126,8 @@ class Augmenter:
         """`n` results for each input, as they finish; `Result.index` says of which input.
 
         An input that can't be worked on comes back at once with the finding `input`; the others go on. Results of
-        the same input are checked against each other too. With a `seed`, sample k uses seed + k.
+        the same input are checked against each other too. One that a check speaks against is asked for again with
+        another seed, up to `TRIES` times; the last comes back as it is. With a `seed`, sample k first uses seed + k.
         """
         if n < 1:
             raise InputError(f"{n} results can't be made.", hint="Ask for one or more.")
@@ -183,16 +193,34 @@ class Augmenter:
 
     def _batch(self, rows: list[tuple[int, TaskInput, Request]], stop: threading.Event) -> Iterator[Result]:
         earlier: dict[int, dict[str, str]] = {}
-        requests = [request for _, _, request in rows]
-        with self._source.lease(stop) as engine, closing(engine.generate(requests, stop)) as completions:
-            for place, completion in completions:
-                index, value, _ = rows[place]
-                siblings = earlier.setdefault(index, {})
-                result = self._result(index, value, completion, siblings)
-                if result.accepted and result.output is not None:
-                    text = result.output if isinstance(result.output, str) else result.output.instruction
-                    siblings[f"result {len(siblings) + 1}"] = text
-                yield result
+        rejected: dict[int, Result] = {}
+        waiting = list(range(len(rows)))
+        with self._source.lease(stop) as engine:
+            for number in range(1, TRIES + 1):
+                requests = [_another(rows[place][2], number) for place in waiting]
+                asked, waiting = waiting, []
+                with closing(engine.generate(requests, stop)) as completions:
+                    for answer, completion in completions:
+                        place = asked[answer]
+                        index, value, request = rows[place]
+                        if completion.finish == "cancelled" and place in rejected:
+                            yield rejected[place]
+                            continue
+                        siblings = earlier.setdefault(index, {})
+                        result = replace(self._result(index, value, completion, siblings), tries=number)
+                        if number < TRIES and self._again(result, request, stop):
+                            rejected[place] = result
+                            waiting.append(place)
+                            continue
+                        if result.accepted and result.output is not None:
+                            text = result.output if isinstance(result.output, str) else result.output.instruction
+                            siblings[f"result {len(siblings) + 1}"] = text
+                        yield result
+
+    def _again(self, result: Result, request: Request, stop: threading.Event) -> bool:
+        """Whether another try may give something better: what is most likely alone (temperature 0) stays the same."""
+        by_chance = request.sampling.temperature > 0
+        return self.task in _TRIED_AGAIN and by_chance and not result.accepted and not stop.is_set()
 
     def _sampling(self, wanted: dict[str, Any]) -> Sampling:
         given = {name: value for name, value in wanted.items() if value is not None}
@@ -256,62 +284,11 @@ class Augmenter:
         )
 
 
-@dataclass(frozen=True)
-class _Local:
-    """A catalog model on this machine, leased from the pool for each piece of work."""
-
-    entry: Model
-    plan: Plan
-    pool: EnginePool
-    progress: Progress | None
-
-    @property
-    def name(self) -> str:
-        return self.entry.name
-
-    @property
-    def engine(self) -> str:
-        return self.plan.engine
-
-    @property
-    def quantization(self) -> str:
-        return self.plan.quantization
-
-    @property
-    def style(self) -> Style:
-        return self.entry.style
-
-    @property
-    def adapter(self) -> str | None:
-        return self.entry.name if self.entry.adapter else None
-
-    @property
-    def weights(self) -> dict[str, str]:
-        return identity(self.entry)
-
-    def lease(self, stop: threading.Event) -> AbstractContextManager[Engine]:
-        return self.pool.lease(self.plan, progress=self.progress, stop=stop)
-
-
-@dataclass(frozen=True)
-class _Remote:
-    """A model behind an OpenAI-compatible server: general, so it gets the task explained."""
-
-    name: str
-    server: Engine
-    weights: dict[str, str]
-    engine: str = "endpoint"
-    quantization: str = "unknown"
-    style: Style = "prompted"
-    adapter: str | None = None
-
-    def lease(self, stop: threading.Event) -> AbstractContextManager[Engine]:
-        return nullcontext(self.server)
-
-
-def _remote(endpoint: str, model: str | None, api_key: str | None) -> _Remote:
-    from augmentlm.engines.endpoint import EndpointEngine
-
-    if not model:
-        raise InputError("An endpoint needs the name of a model.", hint="Name it as the server does, such as qwen-max.")
-    return _Remote(model, EndpointEngine(endpoint, model, api_key), {"endpoint": endpoint})
+def _another(request: Request, number: int) -> Request:
+    """The request of a try, counted from 1."""
+    seed = request.sampling.seed
+    return (
+        request
+        if seed is None
+        else replace(request, sampling=replace(request.sampling, seed=seed + (number - 1) * _SEEDS_APART))
+    )

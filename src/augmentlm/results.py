@@ -16,7 +16,7 @@ class Result:
     """One candidate with the findings of the checks. `ttft_s` (time to first token) and `seconds` are seconds.
 
     `output` is the parsed value, or None when the text is not in the task's form. `index` is the place of the
-    input in a batch.
+    input in a batch, and `tries` how often the model was asked until the checks found nothing or it was enough.
     """
 
     task: Task
@@ -34,6 +34,7 @@ class Result:
     seconds: float
     seed: int | None
     index: int = 0
+    tries: int = 1
 
     @property
     def accepted(self) -> bool:
@@ -73,6 +74,7 @@ class Result:
             "ttft_s": round(self.ttft_s, 3),
             "seconds": round(self.seconds, 3),
             "seed": self.seed,
+            "tries": self.tries,
         }
 
 

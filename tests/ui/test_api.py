@@ -19,7 +19,8 @@ from scripted_cli import ScriptedPool
 from scripted_page import everything
 
 KEYS = (
-    "task model engine quantization input output accepted reasons prompt_tokens completion_tokens ttft_s seconds seed"
+    "task model engine quantization input output accepted reasons prompt_tokens completion_tokens ttft_s seconds seed "
+    "tries"
 ).split()
 PAIRS = [{"instruction": "Name a colour.", "response": "Red."}, {"instruction": "Name a bird.", "response": "Wren."}]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from augmentlm.checks import facts, form, novelty
+from augmentlm.checks.answered import answered
 from augmentlm.checks.finding import Finding
 from augmentlm.checks.language import language, languages
 from augmentlm.engines.base import Finish
@@ -35,6 +36,8 @@ def assess(
             form.leak(f"{text}\n{response}", source),
             _language(source, text),
         ]
+    if task in ("refine", "expand"):
+        findings.append(answered(source, text))
     if task == "refine":
         findings.append(_facts(source, text))
     if task in ("expand", "pair"):

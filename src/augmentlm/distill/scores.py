@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from augmentlm.checks import facts
+from augmentlm.checks.answered import answered
 from augmentlm.checks.novelty import NEAR_COPY, rouge_l
-from augmentlm.distill.answered import answered
 from augmentlm.distill.kinds import Kinds
 from augmentlm.distill.samples import Sample
 from augmentlm.measures.diversity import distinct, distinct_n, lengths, self_bleu, spread

@@ -26,7 +26,10 @@ class Segment:
 
 
 def segments(messages: Sequence[Message], chat: Chat) -> list[Segment]:
-    """The chat up to where the assistant writes, with the template's own system message when there is none."""
+    """The chat up to where the assistant writes, with the template's own system message when there is none.
+
+    A last message of the assistant's is the beginning of what it writes, and stays open.
+    """
     if messages[0].role != "system":
         messages = [Message("system", chat.system, len(chat.system)), *messages]
     pieces: list[Segment] = []
@@ -38,5 +41,6 @@ def segments(messages: Sequence[Message], chat: Chat) -> list[Segment]:
         if words := message.content[message.fixed :]:
             pieces.append(Segment(words, markup=False, fixed=False))
         markup = "<|im_end|>\n"
-    pieces.append(Segment(f"{markup}<|im_start|>assistant\n", markup=True, fixed=True))
+    if messages[-1].role != "assistant":
+        pieces.append(Segment(f"{markup}<|im_start|>assistant\n", markup=True, fixed=True))
     return pieces

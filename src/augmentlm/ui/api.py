@@ -49,7 +49,7 @@ def add(context: Context, tasks: Sequence[Task]) -> None:
             seed: The same number gives the same result. Empty: a new one each time.
         Returns:
             The refined prompt, growing while it is written.
-            The finished row: task, model, engine, quantization, input, output, accepted, reasons (what the checks found), prompt_tokens, completion_tokens, ttft_s, seconds, seed. Empty until the end.
+            The finished row: task, model, engine, quantization, input, output, accepted, reasons (what the checks found), prompt_tokens, completion_tokens, ttft_s, seconds, seed, tries. Empty until the end.
         """  # noqa: E501
         settings = Settings(model=model, temperature=temperature, max_tokens=max_tokens, seed=seed)
 
@@ -88,7 +88,7 @@ def add(context: Context, tasks: Sequence[Task]) -> None:
             max_tokens: The longest result, in tokens. Empty: the usual value.
             seed: The same number gives the same results for one row at a time; among several, rounding may tip a word. Empty: a new one each time.
         Returns:
-            The rows so far, one for each new instruction: task, model, engine, quantization, input, output (the new instruction), accepted (whether it passed every check), reasons (what the checks found, such as near_copy), prompt_tokens, completion_tokens, ttft_s, seconds, seed.
+            The rows so far, one for each new instruction: task, model, engine, quantization, input, output (the new instruction), accepted (whether it passed every check), reasons (what the checks found, such as near_copy), prompt_tokens, completion_tokens, ttft_s, seconds, seed, tries.
         """  # noqa: E501
         settings = Settings(model=model, temperature=temperature, max_tokens=max_tokens, seed=seed)
         yield from _rows(context, request, "expand", _texts(instructions), n, settings)
@@ -112,7 +112,7 @@ def add(context: Context, tasks: Sequence[Task]) -> None:
             max_tokens: The longest result, in tokens. Empty: the usual value.
             seed: The same number gives the same results for one row at a time; among several, rounding may tip a word. Empty: a new one each time.
         Returns:
-            The rows so far, one for each new pair: task, model, engine, quantization, input, output (an object with instruction and response), accepted (whether it passed every check), reasons (what the checks found), prompt_tokens, completion_tokens, ttft_s, seconds, seed.
+            The rows so far, one for each new pair: task, model, engine, quantization, input, output (an object with instruction and response), accepted (whether it passed every check), reasons (what the checks found), prompt_tokens, completion_tokens, ttft_s, seconds, seed, tries.
         """  # noqa: E501
         settings = Settings(model=model, temperature=temperature, max_tokens=max_tokens, seed=seed)
         yield from _rows(context, request, "pair", [_pairs(examples)], n, settings)

@@ -17,7 +17,7 @@ from augmentlm.ui.texts import say
 
 _SHOWN, _LONGEST = 3, 240
 _REASONS = frozenset(
-    "near_copy preamble cut_off loop prompt_leak language facts_lost form input too_short too_long refused "
+    "near_copy preamble answered cut_off loop prompt_leak language facts_lost form input too_short too_long refused "
     "struck echo too_similar low_mark no_mark".split()
 )
 

@@ -1,6 +1,6 @@
 import pytest
 
-from augmentlm.distill.answered import answered
+from augmentlm.checks.answered import answered
 from augmentlm.distill.collect import lessons
 from augmentlm.distill.collect.assess import Assessor
 from augmentlm.distill.collect.labels import labels

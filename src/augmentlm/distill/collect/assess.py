@@ -10,7 +10,6 @@ from augmentlm.checks import Finding, assess, facts, form
 from augmentlm.checks.language import language
 from augmentlm.checks.near_copies import NearCopies
 from augmentlm.checks.novelty import NEAR_COPY, rouge_l, tokens
-from augmentlm.distill.answered import answered
 from augmentlm.distill.collect import lessons
 from augmentlm.distill.collect.lessons import Lesson
 from augmentlm.distill.collect.teach import Candidate, Work
@@ -105,8 +104,6 @@ def _findings(candidate: Candidate) -> list[Finding | None]:
     task = _TASKS.get(candidate.work, "respond")
     found: list[Finding | None] = list(assess(task, given, Parsed(text), candidate.finish))
     found += [_length(candidate), _example_leak(candidate), _prompt_leak(candidate)]
-    if candidate.work in ("expand", "refine"):
-        found.append(answered(given, text))
     if candidate.work == "refine" and text == given:
         found.append(Finding("unchanged", "the prompt came back as it was"))
     if candidate.work == "translate":

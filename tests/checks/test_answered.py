@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from augmentlm.distill.answered import answered
+from augmentlm.checks.answered import answered
 from augmentlm.distill.sets import read_rows
 
 DATA = Path(__file__).parents[2] / "data"
