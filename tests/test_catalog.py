@@ -7,9 +7,11 @@ from augmentlm.errors import UnknownModelError
 from augmentlm.tasks import TASKS
 
 
-def test_every_task_has_a_model_that_needs_no_hub():
-    for task in TASKS:
-        assert any(entry.artifact.wheels for entry in catalog.models_for(task)), task
+@pytest.mark.parametrize("task", TASKS)
+def test_the_usual_model_of_a_task_can_do_it_and_needs_no_hub(task):
+    usual = catalog.usual_model(task)
+    assert task in usual.tasks
+    assert usual.artifact.wheels
 
 
 def test_the_models_made_for_a_task_come_before_the_general_ones():

@@ -64,14 +64,17 @@ def load(
 
 
 def best_model(task: Task) -> Model:
-    """The largest published model that is downloaded and fits a GPU here; otherwise the embedded one."""
-    able = catalog.models_for(task)
+    """The largest published model that is downloaded and fits a GPU here; otherwise the task's usual one."""
     machine = inspect()
-    published = [entry for entry in able if entry.family in ("hub-7b", "hub-1.5b") and is_cached(entry.artifact)]
+    published = [
+        entry
+        for entry in catalog.models_for(task)
+        if entry.family in ("hub-7b", "hub-1.5b") and is_cached(entry.artifact)
+    ]
     for entry in sorted(published, key=lambda entry: -entry.shape.parameters) if machine.gpus else ():
         if plan(entry, machine).device == "cuda":
             return entry
-    return next((entry for entry in able if entry.family == "embedded"), able[0])
+    return catalog.usual_model(task)
 
 
 class Augmenter:

@@ -151,6 +151,11 @@ def models_for(task: Task) -> list[Model]:
     return sorted(able, key=lambda entry: len(entry.tasks))
 
 
+def usual_model(task: Task) -> Model:
+    """The model that a task gets on a machine without a GPU."""
+    return model(_values()["usual"][task])
+
+
 def default_sampling(task: Task) -> Sampling:
     """What a task uses unless told otherwise."""
     return _catalog()[1][task]

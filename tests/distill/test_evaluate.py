@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from augmentlm.augmenter import TRIES
 from augmentlm.distill import rows
 from augmentlm.distill.blind import export_blind, import_verdicts, key_of
 from augmentlm.distill.card import REPORT, table
@@ -58,6 +59,7 @@ def test_the_report_has_the_numbers_and_how_they_came_about(tmp_path):
     ours, base = report["systems"].values()
     assert ours["rates"]["not_answered"]["share"] == 1 and base["rates"]["not_answered"]["share"] == 0
     assert ours["rates"]["facts_kept"]["rows"] == 4
+    assert (ours["tries"], base["tries"], report["tries_at_most"]) == (1, TRIES, TRIES)
     assert ours["engine"] == "llamacpp" and "sha256" in str(base["weights"])
     assert report["prompts"]["count"] == 4 and report["prompts"]["source"] == "mine.jsonl"
     assert report["sampling"]["temperature"] == 0.3 and report["left_out"] == ""
@@ -89,7 +91,7 @@ def test_a_stopped_run_writes_no_report_and_goes_on_later(tmp_path):
     assert len(rows.read(tmp_path / "refine" / f"{OURS}.jsonl")) == 3
     script.written = 3  # the fourth text was thrown away half-written
     run(tmp_path, script)
-    assert script.written == 8
+    assert script.written == 4 + 4 * TRIES  # answers are asked for again
 
 
 def test_a_folder_that_another_evaluation_works_in_is_refused(tmp_path):

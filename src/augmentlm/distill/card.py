@@ -80,10 +80,12 @@ def table(report: dict[str, Any]) -> str:
 def _how(report: dict[str, Any]) -> str:
     sampling, prompts = report["sampling"], report["prompts"]
     each = "1 sample" if report["samples"] == 1 else f"{report['samples']} samples"
+    most = report.get("tries_at_most", 1)
+    again = f"A sample that a check speaks against was asked for again, {most} times at most. " if most > 1 else ""
     return (
         f"Measured on {report['date']} on {prompts['count']} prompts ({prompts['source']}), {each} of each at "
-        f"temperature {sampling['temperature']}, top-p {sampling['top_p']}, top-k {sampling['top_k']}. Percentages "
-        "with 95 % intervals (Wilson); wins, ties and losses are those of the first column."
+        f"temperature {sampling['temperature']}, top-p {sampling['top_p']}, top-k {sampling['top_k']}. {again}"
+        "Percentages with 95 % intervals (Wilson); wins, ties and losses are those of the first column."
     )
 
 
@@ -93,6 +95,9 @@ def _cells(report: dict[str, Any], names: list[str]) -> Iterator[list[str]]:
         rates = [system["rates"].get(key) for system in systems]
         if any(rates):
             yield [label, *(_percent(rate) for rate in rates)]
+    tries = [system.get("tries") for system in systems]
+    if any(tries):
+        yield ["asked for a sample, times on average", *(f"{count:.2f}" if count else "–" for count in tries)]
     repeats = [system["distinct_samples"] for system in systems]
     if any(repeats):
         of, enough = next((each["of"], each["at_least"]) for each in repeats if each)

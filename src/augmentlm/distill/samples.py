@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from augmentlm import catalog
-from augmentlm.augmenter import Augmenter, load
+from augmentlm.augmenter import TRIES, Augmenter, load
 from augmentlm.catalog import Sampling
 from augmentlm.checks import Finding, assess
 from augmentlm.distill import rows
@@ -60,13 +60,15 @@ class System:
 
 @dataclass(frozen=True)
 class Sample:
-    """The text that a system wrote for a prompt; `number` counts the samples of one prompt from 0."""
+    """The text that a system wrote for a prompt; `number` counts the samples of one prompt from 0, `tries` how often
+    it was asked until the checks found nothing or it was enough."""
 
     task: Task
     prompt: Prompt
     number: int
     text: str
     finish: Finish
+    tries: int = 1
 
     @cached_property
     def parsed(self) -> Parsed:
@@ -126,7 +128,7 @@ def sample(
                 prompt = missing[result.index]
                 known = {"id": prompt.id, "sample": number, "category": prompt.category, **result.as_json()}
                 rows.append(path, {**known, "text": result.text, "finish": result.finish, **made})
-                found[prompt.id, number] = Sample(task, prompt, number, result.text, result.finish)
+                found[prompt.id, number] = Sample(task, prompt, number, result.text, result.finish, result.tries)
                 if told:
                     told(system.model, len(found), total)
     if len(found) < total and not stop.is_set():
@@ -135,12 +137,12 @@ def sample(
 
 
 def settings(task: Task, max_tokens: int | None) -> dict[str, Any]:
-    """How every row is made: the product's sampling, and the version of the prompts."""
+    """How every row is made: the product's sampling and tries, and the version of the prompts."""
     sampling: Sampling = catalog.default_sampling(task)
     if max_tokens is not None:
         sampling = replace(sampling, max_tokens=max_tokens)
     values = {name: value for name, value in asdict(sampling).items() if name != "seed"}
-    return {"sampling": values, "prompt_version": PROMPT_VERSION}
+    return {"sampling": values, "tries_at_most": TRIES, "prompt_version": PROMPT_VERSION}
 
 
 def _kept(
@@ -150,7 +152,7 @@ def _kept(
     wanted = {prompt.id: prompt for prompt in prompts}
     found: dict[tuple[str, int], Sample] = {}
     for row in rows.read(path):
-        if not row.keys() >= {"id", "sample", "input", "text", "finish", *made}:
+        if not row.keys() >= {"id", "sample", "input", "text", "finish", "tries", *made}:
             raise InputError(f"{path} holds other rows than samples.", hint="Choose another folder.")
         prompt = wanted.get(row["id"])
         if prompt is None or row["sample"] >= samples or row["input"] != prompt.input:
@@ -161,5 +163,5 @@ def _kept(
                     f"{path} holds rows with another {name.replace('_', ' ')}: {row[name]}, now {value}.",
                     hint="Choose another folder, or move the file away.",
                 )
-        found[prompt.id, row["sample"]] = Sample(task, prompt, row["sample"], row["text"], row["finish"])
+        found[prompt.id, row["sample"]] = Sample(task, prompt, row["sample"], row["text"], row["finish"], row["tries"])
     return found

@@ -64,6 +64,7 @@ def score(scored: Sequence[Scored], embed: Embed | None = None) -> dict[str, Any
     first = [text for each in scored if each.sample.number == 0 and (text := each.sample.output)]
     return {
         "rates": {name: found.as_json() for name, found in rates.items() if found},
+        "tries": round(sum(each.sample.tries for each in scored) / len(scored), 2) if scored else None,
         "distinct_samples": _distinct_samples([each.sample for each in scored]),
         "length": lengths(first),
         "distinct_1": _rounded(distinct_n(first, 1)),

@@ -27,9 +27,6 @@ from augmentlm.weights import Progress as Downloaded
 _NOTE_SECONDS = 5.0
 """How often the time spent is noted, so that a kill loses little of it."""
 
-REFERENCE = "qwen2.5-coder-1.5b-instruct"
-"""What answers instructions unless another model is named."""
-
 
 @dataclass(frozen=True)
 class Using:
@@ -45,10 +42,9 @@ class Using:
     def load(self, name: StepName, pool: EnginePool | None, downloaded: Downloaded | None) -> Augmenter:
         """The augmenter of a step. A judge responds to a question."""
         task: Task = "respond" if name == "judge" else name
-        model = self.model or (REFERENCE if task == "respond" and not self.endpoint else None)
         return load(
             task,
-            model,
+            self.model,
             engine=self.engine,
             quantization=self.quantization,
             purpose="batch",

@@ -327,8 +327,7 @@ def _recipes(language: Language) -> list[tuple[str, str]]:
 
 
 def _models(task: Task, language: Language) -> list[tuple[str, str]]:
-    usual = "options.automatic" if task != "respond" else "dataset.reference"
-    found = [(say(language, usual), "")]
+    found = [(say(language, "options.automatic"), "")]
     for entry in catalog.models_for(task):
         size = say(language, "options.to_download", size=markup.size(entry.download_bytes))
         found.append((entry.title if is_cached(entry.artifact) else f"{entry.title} – {size}", entry.name))
