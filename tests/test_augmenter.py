@@ -76,6 +76,18 @@ def test_an_answer_in_place_of_an_instruction_is_asked_for_again():
     assert (result.text, result.tries) == (GOOD, 2)
 
 
+def test_a_try_after_a_near_copy_is_warmer_and_one_after_an_answer_is_not():
+    heard = []
+
+    def write(request: Request) -> str:
+        heard.append(round(request.sampling.temperature, 2))
+        return SEED if len(heard) < 3 else "Kyoto is lovely in autumn."
+
+    list(expander(write).batch([SEED], temperature=0.3))
+    list(expander(write).batch([SEED], temperature=0.3))
+    assert heard == [0.3, 0.6, 0.9, 0.3, 0.3, 0.3]
+
+
 def test_what_is_most_likely_is_not_asked_for_twice():
     writer = Writer({})
     [result] = expander(writer).batch([SEED], seed=1, temperature=0.0)

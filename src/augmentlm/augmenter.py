@@ -31,6 +31,9 @@ _TRIED_AGAIN = frozenset({"refine", "expand", "pair"})
 _SEEDS_APART = 1_000_003
 """Between the seeds of two tries, so that they don't meet the seeds of the next samples."""
 
+_WARMER, _WARMEST = 0.3, 1.0
+"""What a try after a near-copy adds to the temperature, and where that ends: cool texts make sense, warm ones differ."""
+
 
 def load(
     task: Task,
@@ -130,7 +133,8 @@ class Augmenter:
 
         An input that can't be worked on comes back at once with the finding `input`; the others go on. Results of
         the same input are checked against each other too. One that a check speaks against is asked for again with
-        another seed, up to `TRIES` times; the last comes back as it is. With a `seed`, sample k first uses seed + k.
+        another seed, after a near-copy warmer, up to `TRIES` times; the last comes back as it is. With a `seed`,
+        sample k first uses seed + k.
         """
         if n < 1:
             raise InputError(f"{n} results can't be made.", hint="Ask for one or more.")
@@ -200,7 +204,7 @@ class Augmenter:
         waiting = list(range(len(rows)))
         with self._source.lease(stop) as engine:
             for number in range(1, TRIES + 1):
-                requests = [_another(rows[place][2], number) for place in waiting]
+                requests = [_another(rows[place][2], number, rejected.get(place)) for place in waiting]
                 asked, waiting = waiting, []
                 with closing(engine.generate(requests, stop)) as completions:
                     for answer, completion in completions:
@@ -287,11 +291,12 @@ class Augmenter:
         )
 
 
-def _another(request: Request, number: int) -> Request:
-    """The request of a try, counted from 1."""
-    seed = request.sampling.seed
-    return (
-        request
-        if seed is None
-        else replace(request, sampling=replace(request.sampling, seed=seed + (number - 1) * _SEEDS_APART))
-    )
+def _another(request: Request, number: int, before: Result | None) -> Request:
+    """The request of a try, counted from 1; `before` is what the last one gave."""
+    sampling = request.sampling
+    if sampling.seed is not None:
+        sampling = replace(sampling, seed=sampling.seed + (number - 1) * _SEEDS_APART)
+    if before and any(finding.code == "near_copy" for finding in before.findings):
+        warmer = sampling.temperature + (number - 1) * _WARMER
+        sampling = replace(sampling, temperature=max(sampling.temperature, min(warmer, _WARMEST)))
+    return replace(request, sampling=sampling)
