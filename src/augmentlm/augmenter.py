@@ -32,7 +32,7 @@ _SEEDS_APART = 1_000_003
 """Between the seeds of two tries, so that they don't meet the seeds of the next samples."""
 
 _WARMER, _WARMEST = 0.3, 1.0
-"""What a try after a near-copy adds to the temperature, and where that ends: cool texts make sense, warm ones differ."""
+"""What a try after a near-copy adds to the temperature, and where that ends: cool texts make sense, warm ones vary."""
 
 
 def load(
