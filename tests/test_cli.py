@@ -19,7 +19,8 @@ from scripted_cli import ScriptedPool, novel
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 KEYS = (
-    "task model engine quantization input output accepted reasons prompt_tokens completion_tokens ttft_s seconds seed"
+    "task model engine quantization input output accepted reasons prompt_tokens completion_tokens ttft_s seconds seed "
+    "tries"
 ).split()
 PAIRS = '{"prompt": "Name a colour.", "completion": "Red."}\n{"prompt": "Name a bird.", "completion": "Wren."}\n'
 
