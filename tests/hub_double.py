@@ -44,6 +44,9 @@ class Commit:
 
 
 FIRST = Commit("0" * 40, "initial commit", {".gitattributes": b"*.safetensors filter=lfs"})
+FIRST_OF_A_SPACE = Commit(
+    "0" * 40, "initial commit", {**FIRST.files, "README.md": b"---\ntitle: X\nsdk: gradio\n---\n"}
+)
 
 
 @dataclass
@@ -74,6 +77,7 @@ class HubDouble:
         self.objects: dict[str, bytes] = {}
         self.faults: list[Fault] = []
         self.asked: list[str] = []
+        self.tokens: set[str] = set()
         self.waited: list[float] = []
         self.before: Callable[[str], None] = lambda asked: None
         self.url = ""

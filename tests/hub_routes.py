@@ -13,7 +13,20 @@ import yaml
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from hub_double import LARGE, Commit, Content, HubDouble, Repo, blob, digest, front_matter, oid_of, size
+from hub_double import (
+    FIRST,
+    FIRST_OF_A_SPACE,
+    LARGE,
+    Commit,
+    Content,
+    HubDouble,
+    Repo,
+    blob,
+    digest,
+    front_matter,
+    oid_of,
+    size,
+)
 
 KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
 BLOCK = 1 << 20
@@ -31,6 +44,7 @@ def app(hub: HubDouble) -> FastAPI:
     async def misbehave(request: Request, call_next: Any) -> Response:
         asked = f"{request.method} {request.url.path}"
         hub.asked.append(asked)
+        hub.tokens.add(request.headers.get("authorization", "").removeprefix("Bearer "))
         hub.before(asked)
         fault = next((each for each in hub.faults if each.times and re.search(each.where, asked)), None)
         if fault is None:
@@ -101,7 +115,8 @@ def app(hub: HubDouble) -> FastAPI:
         if (kind, repo) in hub.repos:
             return JSONResponse({"error": "You already created this repo", "url": url}, 409)
         private = asked.get("private", False) or asked.get("visibility") == "private"
-        hub.repos[kind, repo] = Repo(kind, repo, private=private, sdk=asked.get("sdk"))
+        first = FIRST_OF_A_SPACE if kind == "space" else FIRST
+        hub.repos[kind, repo] = Repo(kind, repo, private=private, sdk=asked.get("sdk"), commits=[first])
         return {"url": url, "id": repo}
 
     @served.put("/api/{kinds}/{namespace}/{name}/settings")

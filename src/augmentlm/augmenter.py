@@ -20,6 +20,7 @@ from augmentlm.results import Result, TextStream
 from augmentlm.sources import LocalModel, RemoteModel, remote
 from augmentlm.tasks import TASKS, Message, Task, TaskInput, check_input, parse, render
 from augmentlm.weights import Progress, is_cached
+from augmentlm.weights.pulled import find
 
 __all__ = ["Augmenter", "Result", "TextStream", "load"]
 
@@ -49,16 +50,18 @@ def load(
 ) -> Augmenter:
     """An augmenter for a task, on the best model that fits this machine or on the one named.
 
-    `purpose="batch"` is for many rows: without a GPU they get an engine that works on them together and takes longer
-    to load. With `endpoint` (the base URL of an OpenAI-compatible server) `model` is the server's name for it.
-    Weights are fetched and loaded at the first use; `progress` hears of the bytes. Raises `UnknownModelError`,
-    `InputError` (unknown task), `DoesNotFitError`, `MissingExtraError`.
+    `model` is a name of the catalog, or `OWNER/NAME[@REVISION]` for a LoRA adapter on the hub whose base is in the
+    catalog; such an adapter is fetched at once. `purpose="batch"` is for many rows: without a GPU they get an engine
+    that works on them together and takes longer to load. With `endpoint` (the base URL of an OpenAI-compatible server)
+    `model` is the server's name for it. Weights are fetched and loaded at the first use; `progress` hears of the bytes.
+    Raises `UnknownModelError`, `InputError` (unknown task, no adapter on a base here), `DoesNotFitError`,
+    `MissingExtraError`, and for an adapter `WeightsError`.
     """
     if task not in TASKS:
         raise InputError(f"There is no task called {task!r}.", hint=f"Choose one of {', '.join(TASKS)}.")
     if endpoint:
         return Augmenter(task, remote(endpoint, model, api_key))
-    entry = catalog.model(model) if model else best_model(task)
+    entry = find(model, progress=progress) if model else best_model(task)
     if task not in entry.tasks:
         able = ", ".join(candidate.name for candidate in catalog.models_for(task))
         raise InputError(f"{entry.name} can't do {task}.", hint=f"These can: {able}.")

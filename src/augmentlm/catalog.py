@@ -14,7 +14,7 @@ from augmentlm.errors import UnknownModelError
 from augmentlm.tasks import Style, Task
 
 Format = Literal["gguf", "safetensors", "tokenizer", "repository"]
-Family = Literal["embedded", "hub-1.5b", "hub-7b", "base", "reference", "embedder"]
+Family = Literal["embedded", "hub-1.5b", "hub-7b", "base", "reference", "embedder", "pulled"]
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,14 @@ class Chat:
 
 @dataclass(frozen=True)
 class Adapter:
-    """A LoRA shipped beside its card: `folder` is below `model_cards/`, in PEFT form."""
+    """A LoRA in PEFT form: `folder` is below `model_cards/`, where it is shipped beside its card, or the absolute path
+    of one that was pulled from the hub."""
 
     folder: str
+
+    @property
+    def path(self) -> Path:
+        return cards_folder() / self.folder
 
 
 @dataclass(frozen=True)

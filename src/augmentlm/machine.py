@@ -17,6 +17,7 @@ __all__ = ["Fit", "Gpu", "Machine", "Plan", "bytes_needed", "inspect", "plan", "
 EngineName = Literal["llamacpp", "transformers", "batch"]
 Purpose = Literal["person", "batch"]
 Device = Literal["cpu", "cuda"]
+Base = tuple[str, str, str, str]
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 BITS = {"fp32": 32.0, "bf16": 16.0, "fp16": 16.0, "int8": 8.0, "nf4": 4.127}
@@ -73,6 +74,15 @@ class Plan:
     device: Device
     bytes_needed: int
     reason: str
+
+    @property
+    def base(self) -> Base:
+        """What has to be loaded: plans with the same share it. A pulled adapter is loaded with a base of its own,
+        because llama.cpp takes adapters only when it starts."""
+        weights = self.model.artifact.name
+        if self.model.family == "pulled" and self.model.adapter:
+            weights += f" {self.model.adapter.folder}"
+        return weights, self.engine, self.quantization, self.device
 
 
 def plan(

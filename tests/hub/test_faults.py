@@ -11,8 +11,8 @@ from small_release import FILES, REPO, release
 
 from augmentlm.cli import main
 from augmentlm.errors import PublishError, WeightsError
-from augmentlm.hub.pull import pull
 from augmentlm.hub.release import publish
+from augmentlm.weights.pulled import pull
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -27,7 +27,7 @@ def home(hub, tmp_path, monkeypatch):
     ("where", "status", "said"),
     [
         ("POST /api/repos/create", 401, "does not know your token. Log in anew"),
-        ("POST /api/repos/create", 403, f"Your token may not write to {REPO}. Choose another --owner"),
+        ("POST /api/repos/create", 403, f"Your token may not write to {REPO}. Choose another owner"),
         ("POST /api/models/.*/commit", 403, "Your token may not write to"),
         ("POST /api/models/.*/commit", 404, "There is no"),
         ("POST /api/models/.*/commit", 412, "Somebody else has changed"),
@@ -174,4 +174,4 @@ def test_a_version_is_pulled_by_its_tag_and_main_is_locked(hub, home):
     newer = {**FILES, WEIGHTS: b"newer"}
     publish(release(newer, "v2.0"))
     assert (pull(REPO) / WEIGHTS).read_bytes() == (folder / WEIGHTS).read_bytes() == FILES[WEIGHTS]
-    assert (pull(REPO, "v2.0") / WEIGHTS).read_bytes() == b"newer"
+    assert (pull(f"{REPO}@v2.0") / WEIGHTS).read_bytes() == b"newer"

@@ -10,7 +10,7 @@ from huggingface_hub import HfApi, ModelCard
 from small_release import CARD, FILES, REPO, release
 
 from augmentlm.errors import PublishError
-from augmentlm.hub import metadata
+from augmentlm.hub import bundles, metadata
 from augmentlm.hub.release import Release, publish
 
 
@@ -23,6 +23,30 @@ def test_one_commit_with_everything_and_a_tag(hub):
     assert repo.tags == {"v1.0": done.commit} and repo.head.oid == done.commit
     assert (done.repo, done.url, done.is_new) == (REPO, f"{hub.url}/{REPO}", True)
     assert not repo.private
+
+
+def test_a_space_is_public_in_the_end_though_the_hub_begins_it_with_a_card(hub):
+    space = bundles.release("space", "refine")
+    assert not hub.repos
+    publish(space)
+    assert not hub.repo("ada/augmentlm-refine", "space").private
+
+
+def test_a_space_that_was_cut_short_is_public_after_the_next_attempt(hub):
+    hub.fail("POST /api/spaces/.*/commit", 500, times=9)
+    with pytest.raises(PublishError):
+        publish(bundles.release("space", "refine"))
+    assert hub.repo("ada/augmentlm-refine", "space").private
+    hub.faults.clear()
+    publish(bundles.release("space", "refine"))
+    assert not hub.repo("ada/augmentlm-refine", "space").private
+
+
+def test_a_name_that_somebody_keeps_out_of_sight_is_said_to_be_taken(hub):
+    hub.fail("GET /api/models/ada/augmentlm-x", 404, headers={"X-Error-Code": "RepoNotFound"}, times=9)
+    hub.put(REPO, FILES, private=True)
+    with pytest.raises(PublishError, match=f"There is a model {REPO} that your token may not read"):
+        publish(release())
 
 
 def test_the_same_again_makes_no_commit(hub):

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
-from dataclasses import replace
 
 import pytest
 from huggingface_hub import CommitOperationAdd, DatasetCard, HfApi, ModelCard, SpaceCard, snapshot_download
 
-from augmentlm import catalog, weights
+from augmentlm import catalog
 from augmentlm.cli import main
-from augmentlm.engines.adapters import as_gguf
-from augmentlm.engines.base import Completion, Request
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import PublishError
-from augmentlm.hub import blocks, bundles, cards, collection, metadata
+from augmentlm.hub import bundles, cards, collection, metadata
 from augmentlm.hub.contents import read
-from augmentlm.hub.pull import pull
 from augmentlm.hub.release import publish
-from augmentlm.tasks import render
 from scripted_cli import ScriptedPool
 from scripted_run import dreamed
 
@@ -61,33 +55,6 @@ def test_a_published_adapter_is_pulled_into_an_empty_cache(hub, empty_home, mode
         assert (pulled / file).read_bytes() == cards.path(model).with_name(file).read_bytes()
 
 
-@pytest.mark.real
-def test_pulled_adapters_write_the_same_greedy_text(hub, monkeypatch, tmp_path):
-    from augmentlm.engines.llamacpp import LlamaCppEngine
-
-    base = weights.fetch_model(OURS[0])
-    adapters = {f"{model.name} here": as_gguf(cards.path(model).parent) for model in OURS}
-    monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path / "home"))
-    for model in OURS:
-        publish(bundles.release("model", model.name))
-        adapters[f"{model.name} pulled"] = as_gguf(pull(f"ada/{model.name}"))
-    engine = LlamaCppEngine(base, OURS[0].chat, adapters=adapters)
-    try:
-        for model in OURS:
-            task = model.tasks[0]
-            value = list(blocks.PAIRS) if task == "pair" else blocks.EXAMPLES[task]
-            sampling = replace(catalog.default_sampling(task), temperature=0.0, max_tokens=40, seed=1)
-            texts = []
-            for place in ("here", "pulled"):
-                request = Request(render(task, value, "tuned"), sampling, f"{model.name} {place}")
-                *_, last = engine.stream(request, threading.Event())
-                assert isinstance(last, Completion)
-                texts.append(last.text)
-            assert texts[0] == texts[1] and len(texts[0].split()) > 3
-    finally:
-        engine.close()
-
-
 def test_the_gguf_variant_says_what_it_was_made_from(hub):
     name = OURS[0].name
     publish(bundles.release("model", f"{name}-gguf"))
@@ -111,6 +78,21 @@ def test_a_collection_ties_them_together_once(hub, capsys):
         ("model", "alibaba-pai/Qwen2-7B-Instruct-Refine"),
     ]
     assert made["title"] == collection.TITLE
+
+
+def test_a_dry_run_of_the_collection_lists_it_and_sends_nothing(hub, capsys):
+    assert main(["publish", "collection", "--dry-run", "--owner", "ada"]) == 0
+    out, err = capsys.readouterr()
+    assert f"model    ada/{OURS[0].name}" in out and "space    ada/augmentlm-studio" in out
+    assert "Nothing was sent" in err and hub.asked == []
+
+
+def test_a_dry_run_says_whose_it_would_be(hub, capsys):
+    assert main(["publish", "model", OURS[0].name, "--dry-run", "--owner", "my-team"]) == 0
+    out, err = capsys.readouterr()
+    assert f"model my-team/{OURS[0].name}" in out and f'from_pretrained("my-team/{OURS[0].name}")' in out and not err
+    assert main(["publish", "model", OURS[0].name, "--dry-run"]) == 0
+    assert "it would go to the user whose token it is" in capsys.readouterr().err and hub.asked == []
 
 
 def test_a_stale_card_is_not_published(hub, monkeypatch, tmp_path):

@@ -95,6 +95,15 @@ def test_the_vote_is_kept_and_tells_who_was_who(compare) -> None:
     assert not shown[tab.votes]["visible"] and shown[tab.after]["visible"]
 
 
+def test_where_strangers_visit_a_vote_is_written_nowhere(compare, tmp_path) -> None:
+    tab, _, duel = compare()
+    tab.context.local = False
+    assert "You preferred" in tab._vote("a", duel, "en", "one")[tab.verdict]
+    shown = tab._vote("a", duel, "en", "one")[tab.standing]
+    assert "1 vote" in shown and "forgotten when you close this page" in shown
+    assert len(tab.context.votes("one").all()) == 1 and not list(tmp_path.iterdir())
+
+
 def test_a_second_click_is_no_second_vote(compare) -> None:
     tab, _, duel = compare()
     first = tab._vote("tie", duel, "en")

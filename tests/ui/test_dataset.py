@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -155,6 +156,18 @@ def test_strangers_find_no_run_but_their_own(tab) -> None:
     assert len(name) > 32
     assert page.shelf._list(None, "en")["choices"] == []
     assert "at most 200 rows" in start(page, n=201)[-1][page.notes]
+
+
+def test_where_strangers_visit_old_runs_are_thrown_away_with_the_next(tab) -> None:
+    page = tab(local=False)
+    start(page)
+    [old] = page.shelf._root.iterdir()
+    start(page)
+    assert old.exists() and len(list(page.shelf._root.iterdir())) == 2
+    for path in old.rglob("*"):
+        os.utime(path, (0, 0))
+    start(page)
+    assert not old.exists() and len(list(page.shelf._root.iterdir())) == 2
 
 
 def test_a_name_that_leads_out_of_the_folder_is_no_run(tab, tmp_path) -> None:

@@ -39,6 +39,8 @@ ROOMS = [
         )
     ),
     *(f"ui/{name}.py" for name in ("answers", "api", "entrants", "expand", "options")),
+    "hub/release.py",
+    "runs/push.py",
     *(f"weights/{path.name}" for path in (SOURCE / "weights").glob("*.py")),
 ]
 """The modules whose errors a page shows."""

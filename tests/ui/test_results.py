@@ -6,12 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
+import gradio as gr
 import pytest
 
 from augmentlm import catalog
 from augmentlm.arena.exports import preference_rows, vote_rows
 from augmentlm.arena.votes import Entry, Vote, Votes
-from augmentlm.ui.results import _taker, shipped, voted
+from augmentlm.ui.results import _Results, shipped, taken, voted
 
 RATE = {"share": 0.75, "low": 0.5, "high": 0.9, "passed": 3, "rows": 4, "prompts": 4}
 REPORT = {
@@ -99,31 +100,48 @@ def test_every_evaluation_that_comes_along_is_shown() -> None:
 
 
 def test_votes_are_told_apart_by_judge(home) -> None:
-    assert "There are no votes yet." in voted("en")
+    assert "There are no votes yet." in voted("en", Votes())
     for text in ("One.", "Two."):
         given("left", text=text)
     given("right", judge="qwen2.5-coder-1.5b-instruct")
-    page = voted("en")
+    page = voted("en", Votes())
     assert page.index("votes: 2 · judged by people") < page.index("votes: 1 · judged by a model, Qwen2.5 Coder 1.5B")
     assert "Too few votes to say which is better." in page
 
 
 def test_a_damaged_file_of_votes_leaves_the_rest_of_the_tab(home) -> None:
     (home / "votes.sqlite").write_text("notes " * 500)
-    assert 'role="alert"' in voted("en") and "the file is damaged" in voted("en")
-    assert "the file is damaged" in _taker(vote_rows)("en")[1]
+    assert 'role="alert"' in voted("en", Votes()) and "the file is damaged" in voted("en", Votes())
+    assert "the file is damaged" in taken(vote_rows, Votes(), "en")[1]
 
 
 def test_votes_and_preference_pairs_are_taken_away(home) -> None:
     given("left")
     given("tie", text="Other.")
-    text, said = _taker(vote_rows)("en")
+    text, said = taken(vote_rows, Votes(), "en")
     assert len(text.splitlines()) == 2 and said == ""
-    [row] = map(json.loads, _taker(preference_rows)("en")[0].splitlines())
+    [row] = map(json.loads, taken(preference_rows, Votes(), "en")[0].splitlines())
     assert (row["prompt"], row["chosen"], row["rejected"]) == ("=cmd()", "A text.", "Another.")
 
 
 def test_nothing_to_take_away_is_said(home) -> None:
     given("tie")
-    text, said = _taker(preference_rows)("en")
+    text, said = taken(preference_rows, Votes(), "en")
     assert text == "" and "There is nothing to take away" in said
+
+
+def test_where_strangers_visit_each_sees_and_takes_only_the_own_votes(context, home) -> None:
+    made = context(local=False)
+    given("left", text="Somebody's secret.")  # of whoever owns this computer
+    [vote] = Votes().all()
+    made.votes("one").add(vote)
+    with gr.Blocks(), gr.Tab("Results") as page:
+        tab = _Results(made, page)
+    ask = {name: gr.Request(session_hash=name) for name in ("one", "two")}
+    assert tab._refresh(ask["one"], "en")[tab.taken]["visible"]
+    assert "Somebody's secret." in tab._taker(vote_rows)(ask["one"], "en")[0]
+    assert not tab._refresh(ask["two"], "en")[tab.taken]["visible"]
+    assert "There are no votes yet." in tab._refresh(ask["two"], "en")[tab.voted]
+    assert tab._taker(vote_rows)(ask["two"], "en")[0] == ""
+    made.leave("one")
+    assert made.votes("one").all() == []

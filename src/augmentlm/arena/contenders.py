@@ -14,6 +14,7 @@ from augmentlm.machine import Plan, inspect, plan
 from augmentlm.tasks import Task
 from augmentlm.weights import Progress
 from augmentlm.weights.disk import size_of
+from augmentlm.weights.pulled import find
 
 ALIASES: dict[str, Family] = {"embedded": "embedded", "reference": "reference"}
 
@@ -48,15 +49,15 @@ class Contender:
         """How it is run here; None behind a server."""
         if self.endpoint:
             return None
-        return plan(catalog.model(self.model), inspect(), quantization=self.quantization)
+        return plan(find(self.model), inspect(), quantization=self.quantization)
 
     @property
     def disk_bytes(self) -> int | None:
         """Bytes of its files, the adapter's too; None behind a server."""
         if self.endpoint:
             return None
-        model = catalog.model(self.model)
-        folder = catalog.cards_folder() / model.adapter.folder if model.adapter else None
+        model = find(self.model)
+        folder = model.adapter.path if model.adapter else None
         return model.download_bytes + sum(map(size_of, folder.glob("*.safetensors")) if folder else ())
 
 
@@ -100,5 +101,5 @@ def takes_turns(left: Contender, right: Contender) -> bool:
     ways = [contender.plan for contender in (left, right)]
     if any(way is None for way in ways):
         return False
-    first, second = ((way.model.artifact.name, way.engine, way.quantization, way.device) for way in ways if way)
+    first, second = (way.base for way in ways if way)
     return first == second

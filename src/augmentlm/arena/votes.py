@@ -170,6 +170,21 @@ class Votes:
             ) from error
 
 
+class PassingVotes:
+    """Votes that are written nowhere: those of one visitor among strangers, as long as the page is open."""
+
+    def __init__(self) -> None:
+        self._votes: dict[str, Vote] = {}
+
+    def add(self, vote: Vote) -> None:
+        """Keep a vote; one with an id that is there already replaces it."""
+        self._votes[vote.id] = vote
+
+    def all(self) -> list[Vote]:
+        """Every vote, the oldest first."""
+        return list(self._votes.values())
+
+
 _TABLE = """CREATE TABLE IF NOT EXISTS votes (
   id TEXT PRIMARY KEY, at TEXT NOT NULL, task TEXT NOT NULL, prompt TEXT NOT NULL, "left" TEXT NOT NULL,
   "right" TEXT NOT NULL, "order" TEXT NOT NULL, winner TEXT NOT NULL, judge TEXT NOT NULL, blind INTEGER NOT NULL,

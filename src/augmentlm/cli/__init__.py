@@ -154,7 +154,11 @@ def _add_generation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", type=int, default=1, help="results for each input (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line, rejected ones too")
     model = parser.add_argument_group("model")
-    model.add_argument("--model", help="a name from `augmentlm models`, or the server's name with --endpoint")
+    model.add_argument(
+        "--model",
+        help="a name from `augmentlm models`, OWNER/NAME[@REVISION] of a LoRA adapter on the hub, or the server's name "
+        "with --endpoint",
+    )
     model.add_argument(
         "--engine", choices=("llamacpp", "transformers", "batch"), help="default: what fits this machine best"
     )
@@ -188,7 +192,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         ("remove", "delete downloaded weights"),
     ):
         made[action] = actions.add_parser(action, help=summary)
-        more = ", or OWNER/NAME[@REVISION] on the hub" if action == "pull" else ""
+        more = "" if action == "card" else ", or OWNER/NAME[@REVISION] on the hub"
         made[action].add_argument("name", help=f"a name from `augmentlm models`{more}")
     made["card"].add_argument("--write", action="store_true", help="put metadata and numbers into it anew (a checkout)")
     made["card"].add_argument(

@@ -44,14 +44,15 @@ def run(options: argparse.Namespace, pool: EnginePool | None) -> int:
     from augmentlm.distill import prompts
     from augmentlm.distill.samples import System
     from augmentlm.weights import home
+    from augmentlm.weights.pulled import find
 
     if options.limit is not None and options.limit < 1:
         raise InputError("--limit is 1 or more.")
     left, right = (System.named(resolve(name, options.task)) for name in (options.left, options.right))
     judge = System.named(resolve(options.judge, "respond"))
-    if not judge.endpoint and "respond" not in catalog.model(judge.model).tasks:
+    if not judge.endpoint and "respond" not in find(judge.model).tasks:
         able = ", ".join(model.name for model in catalog.models_for("respond"))
-        raise InputError(f"{catalog.model(judge.model).title} can't judge.", hint=f"These can: {able}.")
+        raise InputError(f"{find(judge.model).title} can't judge.", hint=f"These can: {able}.")
     found = prompts.some(prompts.file_prompts(options.task, options.prompts), options.limit)
     with DownloadProgress(sys.stderr) as progress:
         comparison = compare(

@@ -101,11 +101,12 @@ def evaluate(options: argparse.Namespace, pool: EnginePool | None) -> int:
 def _baseline(options: argparse.Namespace) -> System:
     """Who writes by Self-Instruct: the model named, or the base of the first system."""
     from augmentlm.distill.samples import System
+    from augmentlm.weights.pulled import find
 
     if options.baseline:
         return System.named(options.baseline)
     first = System.named(options.systems[0])
-    base = None if first.endpoint else catalog.model(first.model).base
+    base = None if first.endpoint else find(first.model).base
     return System(base) if base else first
 
 

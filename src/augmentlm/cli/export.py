@@ -66,7 +66,7 @@ def _found(name: str) -> tuple[Path, catalog.Model]:
         model = catalog.model(name)
         if not model.adapter or not model.base:
             raise InputError(f"{name} has no adapter.", hint="Name one that has, or a folder that `train` wrote.")
-        return catalog.cards_folder() / model.adapter.folder, catalog.model(model.base)
+        return model.adapter.path, catalog.model(model.base)
     adapter = folder / "adapter" if (folder / "adapter" / CONFIG).is_file() else folder
     named = _json(adapter / CONFIG).get("base_model_name_or_path")
     if recipe := next((path for at in (folder, folder.parent) if (path := at / "recipe.json").is_file()), None):

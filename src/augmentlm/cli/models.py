@@ -6,23 +6,24 @@ import argparse
 import sys
 
 from augmentlm import catalog
-from augmentlm.catalog import Model
+from augmentlm.catalog import Artifact, Model
 from augmentlm.cli.progress import DownloadProgress, size
 from augmentlm.errors import AugmentLMError, InputError
 from augmentlm.machine import Machine, inspect, plan
-from augmentlm.weights import fetch_model, is_cached, remove, verify
+from augmentlm.weights import fetch_model, is_cached, pulled, remove, verify
+from augmentlm.weights.store import forget, look_up
 
 
 def run(options: argparse.Namespace) -> int:
     match options.action:
         case "pull":
-            return _pull_from_hub(options.name) if "/" in options.name else _pull(catalog.model(options.name))
+            return _pull_from_hub(options.name) if _on_hub(options.name) else _pull(catalog.model(options.name))
         case "card":
             return _cards(options) if options.write or options.check else _card(catalog.model(options.name))
         case "verify":
-            return _verify(catalog.model(options.name))
+            return _verify(options.name, *_artifacts(options.name))
         case "remove":
-            return _remove(catalog.model(options.name))
+            return _remove(options.name)
         case _:
             return _list()
 
@@ -42,10 +43,21 @@ def _list() -> int:
                 _fit(model, machine),
             )
         )
+    rows += [_pulled_row(name, machine) for name in pulled.here()]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     return 0
+
+
+def _pulled_row(name: str, machine: Machine) -> tuple[str, ...]:
+    """A model or an adapter that was taken from the hub by its name there."""
+    total = size(sum(file.bytes for file in look_up(pulled.artifact(name)).files))
+    try:
+        model = pulled.adapter(name)
+    except InputError:
+        return name, "-", total, "?", "?", "yes", "only its files: it is no adapter on a base here"
+    return name, ", ".join(model.tasks), total, "?", "?", "yes", _fit(model, machine)
 
 
 def _fit(model: Model, machine: Machine) -> str:
@@ -61,7 +73,7 @@ def _pull(model: Model) -> int:
     """What it is and how it fits stands there before the first byte."""
     if not is_cached(model.artifact):
         fit = _fit(model, inspect())
-        print(f"augmentlm: {model.name}, {size(model.download_bytes)}: {fit.rstrip('.')}.", file=sys.stderr)
+        _say(f"{model.name}, {size(model.download_bytes)}: {fit.rstrip('.')}.")
     with DownloadProgress(sys.stderr) as progress:
         path = fetch_model(model, progress=progress)
     print(path)
@@ -69,13 +81,28 @@ def _pull(model: Model) -> int:
 
 
 def _pull_from_hub(name: str) -> int:
-    """Any model or adapter on the hub, such as one that was published with `augmentlm publish`."""
-    from augmentlm.hub.pull import pull
-
-    repo, _, revision = name.partition("@")
+    """Any model or adapter on the hub, such as one that was published with `augmentlm publish`. How large it is stands
+    there before the first byte."""
+    artifact = pulled.artifact(name)
+    if not is_cached(artifact):
+        listing = look_up(artifact)
+        total = size(sum(file.bytes for file in listing.files))
+        _say(f"{name}, commit {listing.commit[:12]}, {total} in {len(listing.files)} files.")
     with DownloadProgress(sys.stderr) as progress:
-        print(pull(repo, revision or None, progress=progress))
+        path = pulled.pull(name, progress=progress)
+    print(path)
+    if pulled.is_adapter(name):
+        _say(_how_to_use(name))
     return 0
+
+
+def _how_to_use(name: str) -> str:
+    try:
+        model = pulled.adapter(name)
+    except InputError as error:
+        return str(error)
+    base = "" if is_cached(model.artifact) else f" Its base comes with `augmentlm models pull {model.base}`."
+    return f"Use it with `augmentlm {model.tasks[0]} --model {name}`.{base}"
 
 
 def _cards(options: argparse.Namespace) -> int:
@@ -92,7 +119,7 @@ def _cards(options: argparse.Namespace) -> int:
             print(f"{cards.path(model)}: {'written' if cards.write(model) else 'nothing has changed'}")
         for sentence in cards.what_is_stale(model):
             right = False
-            print(f"augmentlm: {sentence}", file=sys.stderr)
+            _say(sentence)
     return 0 if right else 1
 
 
@@ -101,26 +128,44 @@ def _card(model: Model) -> int:
     return 0
 
 
-def _verify(model: Model) -> int:
+def _on_hub(name: str) -> bool:
+    return "/" in name
+
+
+def _artifacts(name: str) -> tuple[Artifact, ...]:
+    if _on_hub(name):
+        return (pulled.artifact(name),)
+    model = catalog.model(name)
+    return model.artifact, *model.parts
+
+
+def _verify(name: str, *artifacts: Artifact) -> int:
     right = True
-    for artifact in (model.artifact, *model.parts):
+    for artifact in artifacts:
         if not is_cached(artifact):
             print(f"{artifact.name}: not downloaded")
             right = False
         elif verify(artifact):
             print(f"{artifact.name}: right")
         else:
-            print(f"{artifact.name}: damaged. `augmentlm models remove {model.name}` and pull it again.")
+            print(f"{artifact.name}: damaged. `augmentlm models remove {name}` and pull it again.")
             right = False
     return 0 if right else 1
 
 
-def _remove(model: Model) -> int:
-    freed = sum(remove(artifact) for artifact in (model.artifact, *model.parts))
+def _remove(name: str) -> int:
+    artifacts = _artifacts(name)
+    freed = sum(remove(artifact) for artifact in artifacts)
+    if _on_hub(name):
+        forget(artifacts[0])
     shared = [
-        other.name for other in catalog.models().values() if other.artifact == model.artifact and other is not model
+        other.name for other in catalog.models().values() if other.artifact == artifacts[0] and other.name != name
     ]
     print(f"Freed {size(freed)}." if freed else "Nothing was downloaded.")
     if freed and shared:
         print(f"The same weights served {', '.join(shared)}; they are downloaded again when needed.")
     return 0
+
+
+def _say(text: str) -> None:
+    print(f"augmentlm: {text}", file=sys.stderr)

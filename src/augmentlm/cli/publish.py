@@ -22,13 +22,12 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from augmentlm.hub import bundles, collection
+    from augmentlm.hub import bundles
     from augmentlm.hub.release import publish
     from augmentlm.weights.disk import size
 
     if options.kind == "collection":
-        print(collection.publish(options.owner))
-        return 0
+        return _collection(options)
     if not options.name:
         print("\n".join(bundles.names(options.kind)))
         return 0
@@ -43,14 +42,29 @@ def run(options: argparse.Namespace) -> int:
         _say(f"{done.repo} {release.version}: {what}. Commit {done.commit[:12]}.")
         print(done.url)
         return 0
-    print(f"{release.kind} {release.name} {release.version}: {len(release.files)} files, {size(release.bytes)}\n")
+    place = f"{options.owner}/{release.name}" if options.owner else release.name
+    print(f"{release.kind} {place} {release.version}: {len(release.files)} files, {size(release.bytes)}\n")
     for path, count in release.sizes().items():
         print(f"{count:>13,}  {path}")
     print(f"\n{release.card}", end="")
     problems = release.problems()
     for problem in problems:
         _say(problem)
+    if not options.owner:
+        _say("note: it would go to the user whose token it is; another owner is named with --owner.")
     return 1 if problems else 0
+
+
+def _collection(options: argparse.Namespace) -> int:
+    from augmentlm.hub import collection
+
+    if not options.dry_run:
+        print(collection.publish(options.owner))
+        return 0
+    for kind, repo in collection.items(options.owner or "OWNER"):
+        print(f"{kind:<8} {repo}")
+    _say(f"These would be in the collection {collection.TITLE}, as far as they are on the hub. Nothing was sent.")
+    return 0
 
 
 def _write(files: dict, out: Path) -> None:

@@ -22,6 +22,7 @@ from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import EngineError, InputError
 from augmentlm.tasks import PROMPT_VERSION, Pair, Parsed, Task, parse
 from augmentlm.weights import Progress, identity
+from augmentlm.weights.pulled import find
 
 Told = Callable[[str, int, int], None]
 """Hears of a system's name, its rows so far and its rows in all."""
@@ -29,7 +30,8 @@ Told = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class System:
-    """A model to evaluate: one of the catalog, or with `endpoint` one behind an OpenAI-compatible server."""
+    """A model to evaluate: one of the catalog, an adapter of the hub, or with `endpoint` one behind an
+    OpenAI-compatible server."""
 
     model: str
     endpoint: str | None = None
@@ -38,10 +40,12 @@ class System:
     def named(cls, text: str) -> System:
         """`NAME`, or `NAME@URL` for a server. Raises `UnknownModelError` and `InputError`."""
         model, _, endpoint = text.partition("@")
+        if "/" in model and not re.match(r"https?://", endpoint):  # on the hub, perhaps with a revision
+            model, endpoint = text, ""
         if endpoint and not re.match(r"https?://", endpoint):
             raise InputError(f"{endpoint!r} is no address.", hint="Write NAME@http://… or NAME@https://…")
         if not endpoint:
-            catalog.model(model)
+            find(model)
         return cls(model, endpoint or None)
 
     @property
@@ -55,7 +59,7 @@ class System:
         """What identifies the weights: digests, the commit of a repository (once it is downloaded), or the server."""
         if self.endpoint:
             return {"endpoint": self.endpoint}
-        return identity(catalog.model(self.model))
+        return identity(find(self.model))
 
 
 @dataclass(frozen=True)

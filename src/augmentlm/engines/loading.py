@@ -12,18 +12,17 @@ from augmentlm.machine import Plan
 
 
 def load(plan: Plan, weights: Path, stop: threading.Event) -> Engine:
-    """The engine of a plan, with the adapters of all catalog models on its base. `weights` is what was fetched.
+    """The engine of a plan, with the adapters of all catalog models on its base, or the one that was pulled.
 
-    A GGUF file that is to run on torch is first converted, once; `stop` ends that with `StoppedError`.
-    Raises `EngineError` when the weights can't be loaded.
+    `weights` is what was fetched. A GGUF file that is to run on torch is first converted, once; `stop` ends that with
+    `StoppedError`. Raises `EngineError` when the weights can't be loaded.
     """
     chat = plan.model.chat
     if chat is None:
         raise EngineError(f"{plan.model.title} doesn't write text.")
+    those = [plan.model] if plan.model.family == "pulled" else catalog.models().values()
     folders = {
-        model.name: catalog.cards_folder() / model.adapter.folder
-        for model in catalog.models().values()
-        if model.adapter and model.artifact == plan.model.artifact
+        model.name: model.adapter.path for model in those if model.adapter and model.artifact == plan.model.artifact
     }
     if plan.engine == "llamacpp":
         from augmentlm.engines.adapters import as_gguf

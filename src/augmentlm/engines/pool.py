@@ -14,7 +14,7 @@ from augmentlm.engines.base import Engine
 from augmentlm.engines.loading import load
 from augmentlm.errors import EngineError, StoppedError
 from augmentlm.hardware import inspect, memory
-from augmentlm.machine import GB, OVERHEAD, Device, Plan
+from augmentlm.machine import GB, OVERHEAD, Base, Device, Plan
 from augmentlm.weights import Progress, fetch_model
 
 IDLE_SECONDS = 15 * 60.0
@@ -55,7 +55,7 @@ class EnginePool:
         self._free_bytes = free_bytes
         self._idle_seconds = idle_seconds
         self._changed = threading.Condition()
-        self._bases: dict[_Key, _Base] = {}  # least recently used first
+        self._bases: dict[Base, _Base] = {}  # least recently used first
         self._closed = False
         # Held while memory is counted, taken or given back: two models at once would count the same bytes.
         self._memory = threading.RLock()
@@ -93,7 +93,7 @@ class EnginePool:
             base.unload()
 
     def _enter(self, plan: Plan, progress: Progress, stop: threading.Event) -> _Base:
-        key = _key(plan)
+        key = plan.base
         while True:
             with self._changed:
                 if self._closed:
@@ -138,7 +138,7 @@ class EnginePool:
         except BaseException as error:
             with self._changed:
                 base.error = error
-                self._bases.pop(_key(base.plan), None)
+                self._bases.pop(base.plan.base, None)
                 self._changed.notify_all()
             raise
         with self._changed:
@@ -153,7 +153,7 @@ class EnginePool:
     def _leave(self, base: _Base) -> None:
         with self._changed:
             base.leases -= 1
-            key = _key(base.plan)
+            key = base.plan.base
             if base.leases or self._bases.get(key) is not base:
                 return
             self._bases[key] = self._bases.pop(key)
@@ -183,17 +183,10 @@ class EnginePool:
     def _unload_idle(self, base: _Base) -> None:
         with self._memory:
             with self._changed:
-                if base.leases or self._bases.get(_key(base.plan)) is not base:
+                if base.leases or self._bases.get(base.plan.base) is not base:
                     return
-                del self._bases[_key(base.plan)]
+                del self._bases[base.plan.base]
             base.unload()
-
-
-_Key = tuple[str, str, str, str]
-
-
-def _key(plan: Plan) -> _Key:
-    return plan.model.artifact.name, plan.engine, plan.quantization, plan.device
 
 
 @dataclass(eq=False)

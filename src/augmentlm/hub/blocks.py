@@ -118,7 +118,7 @@ def _weights(model: Model, quantization: str) -> int:
 
 def _adapter_bytes(model: Model) -> int:
     assert model.adapter is not None
-    return (catalog.cards_folder() / model.adapter.folder / "adapter_model.safetensors").stat().st_size
+    return (model.adapter.path / "adapter_model.safetensors").stat().st_size
 
 
 def _ours(model: Model, task: Task) -> str:

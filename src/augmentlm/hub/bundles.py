@@ -93,7 +93,7 @@ very file at the first use: `augmentlm {model.tasks[0]}` needs nothing else.
 """
     files: dict[str, Content] = {
         CARD: metadata.write(values, text).encode(),
-        file: as_gguf(catalog.cards_folder() / model.adapter.folder),
+        file: as_gguf(model.adapter.path),
     }
     return Release("model", name, files, version, tuple(cards.what_is_stale(model)))
 

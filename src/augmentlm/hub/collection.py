@@ -18,13 +18,14 @@ def publish(owner: str | None = None) -> str:
         found = next((each for each in api.list_collections(owner=who) if each.title == TITLE), None)
         if found is None:
             found = api.create_collection(TITLE, namespace=who, description=DESCRIPTION)
-        for kind, repo in _items(who):
+        for kind, repo in items(who):
             if api.repo_exists(repo, repo_type=kind):
                 api.add_collection_item(found.slug, item_id=repo, item_type=kind, exists_ok=True)
         return f"{api.endpoint}/collections/{found.slug}"
 
 
-def _items(owner: str) -> list[tuple[release.Kind, str]]:
+def items(owner: str) -> list[tuple[release.Kind, str]]:
+    """All that may be in it, there on the hub or not, by kind and name."""
     ours: list[tuple[release.Kind, str]] = [("model", f"{owner}/{name}") for name in bundles.names("model")]
     ours += [("dataset", f"{owner}/{name}") for name in bundles.names("dataset")]
     ours += [("space", f"{owner}/augmentlm-{name}") for name in bundles.names("space")]

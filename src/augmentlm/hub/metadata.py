@@ -32,6 +32,16 @@ _SIZES = {"n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M
 _COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 _HARDWARE = re.compile(r"cpu-(basic|upgrade)|zero-a10g|t4-(small|medium)|l4x\d|l40sx\d|a10g-\w+|a100-\w+|h\d00\w*")
 _SUMMARY_CHARACTERS = 60
+_SCOPES = {
+    "email",
+    "read-repos",
+    "contribute-repos",
+    "write-repos",
+    "manage-repos",
+    "inference-api",
+    "jobs",
+    "webhooks",
+}
 
 _NEEDED = {
     "model": ("license", "language", "base_model", "base_model_relation", "library_name", "pipeline_tag", "tags"),
@@ -114,6 +124,11 @@ def _space(values: Mapping[str, Any]) -> Iterator[str]:
     hardware = values.get("suggested_hardware")
     if hardware is not None and not _HARDWARE.fullmatch(str(hardware)):
         yield f"suggested_hardware is {hardware!r}, which the hub does not have."
+    for scope in _list(values.get("hf_oauth_scopes")):
+        if scope not in _SCOPES:
+            yield f"hf_oauth_scopes names {scope!r}, which the hub does not have."
+    if values.get("hf_oauth_scopes") and values.get("hf_oauth") is not True:
+        yield "hf_oauth_scopes does nothing without hf_oauth: true."
     for place in _list(values.get("preload_from_hub")):
         if not _ID.match(str(place)):
             yield f"preload_from_hub names {place!r}; write OWNER/NAME and files."

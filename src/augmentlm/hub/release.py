@@ -25,6 +25,9 @@ CARD = "README.md"
 _OF_THE_HUB = (".gitattributes",)
 """Files that the hub puts into a repository itself: never deleted."""
 
+_BEGUN_WITH: dict[Kind, tuple[str, ...]] = {"model": (), "dataset": (), "space": (CARD,)}
+"""What else a new repository holds: a Space begins with a card of the hub's own."""
+
 _AGAIN = "Nothing was published. Try again in a few minutes."
 
 
@@ -74,10 +77,13 @@ class Published:
     is_new: bool
 
 
-def publish(release: Release, owner: str | None = None, *, private: bool = False) -> Published:
+def publish(
+    release: Release, owner: str | None = None, *, private: bool = False, token: str | None = None
+) -> Published:
     """Bring a repository to the state of `release`, tagged with its version.
 
-    `owner` is a user or an organisation; by default the user whose token it is. Files that are no longer part of it
+    `owner` is a user or an organisation; by default the user whose token it is: the one given, or the one
+    that this user is logged in with. Files that are no longer part of it
     are deleted in the same commit. A repository that is new stays private until commit and tag are there, so nobody
     sees half of it. Publishing the same again makes no commit. Raises `PublishError`: something may not go up, the
     version was published with other files, or the hub refuses.
@@ -86,20 +92,20 @@ def publish(release: Release, owner: str | None = None, *, private: bool = False
     if problems:
         raise PublishError(" ".join(problems), hint="Nothing was published.")
     with explained(release.name):
-        api = hub()
+        api = hub(token)
         owner = owner or user(api)
         release, repo = release.owned_by(owner), f"{owner}/{release.name}"
     with explained(repo):
-        _create(api, release, repo)
+        is_new = _create(api, release, repo)
         commit, changed, is_first = _commit(api, release, repo)
-        if is_first and not private:
+        if (is_new or is_first) and not private:
             api.update_repo_settings(repo, repo_type=release.kind, visibility="public")
     prefix = "" if release.kind == "model" else f"{release.kind}s/"
     return Published(repo, f"{hub_files.endpoint()}/{prefix}{repo}", commit, changed)
 
 
-def hub() -> HfApi:
-    """The hub, with the user's token. Raises `PublishError` when there is none, or the user is offline."""
+def hub(token: str | None = None) -> HfApi:
+    """The hub, with this token or the user's. Raises `PublishError` when there is none, or the user is offline."""
     if hub_files.is_offline():
         raise PublishError("HF_HUB_OFFLINE says that nothing may be sent.", hint="Unset it to publish.")
     if hub_files.endpoint() != "https://huggingface.co":
@@ -108,7 +114,7 @@ def hub() -> HfApi:
 
     if hub_files.endpoint() != "https://huggingface.co":
         constants.HF_HUB_DISABLE_XET = True
-    token = get_token()
+    token = token or get_token()
     if not token:
         raise PublishError(
             "Publishing needs a token of the hub with the right to write.",
@@ -122,11 +128,23 @@ def user(api: HfApi) -> str:
     return str(api.whoami()["name"])
 
 
-def _create(api: HfApi, release: Release, repo: str) -> None:
-    """Make the repository, private, unless it is there."""
-    if not api.repo_exists(repo, repo_type=release.kind):
-        sdk = {"space_sdk": metadata.read(release.card)["sdk"]} if release.kind == "space" else {}
+def _create(api: HfApi, release: Release, repo: str) -> bool:
+    """Make the repository, private, unless it is there; whether it was made."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if api.repo_exists(repo, repo_type=release.kind):
+        return False
+    sdk = {"space_sdk": metadata.read(release.card)["sdk"]} if release.kind == "space" else {}
+    try:
         api.create_repo(repo, repo_type=release.kind, private=True, **sdk)
+    except HfHubHTTPError as error:
+        if error.response is not None and error.response.status_code == 409:
+            raise PublishError(
+                f"There is a {release.kind} {repo} that your token may not read.",
+                hint="Choose another name, or a token with the right to write there.",
+            ) from None
+        raise
+    return True
 
 
 def _commit(api: HfApi, release: Release, repo: str) -> tuple[str, bool, bool]:
@@ -153,7 +171,7 @@ def _commit(api: HfApi, release: Release, repo: str) -> tuple[str, bool, bool]:
         ).oid
     if release.version not in tags:
         api.create_tag(repo, tag=release.version, revision=head, repo_type=release.kind)
-    is_first = not tags and (not changed or there.keys() <= set(_OF_THE_HUB))
+    is_first = not tags and (not changed or there.keys() <= {*_OF_THE_HUB, *_BEGUN_WITH[release.kind]})
     return head, bool(changed), is_first
 
 
@@ -211,9 +229,9 @@ def _refused(repo: str, status: int, said: str) -> PublishError:
             message, hint = "The hub does not know your token.", "Log in anew with `hf auth login`, or set HF_TOKEN."
         case 403:
             message = f"Your token may not write to {repo}."
-            hint = "Choose another --owner, or a token with the right to write there."
+            hint = "Choose another owner, or a token with the right to write there."
         case 404:
-            message, hint = f"There is no {repo} on the hub.", "Check the name, and --owner."
+            message, hint = f"There is no {repo} on the hub.", "Check the name and the owner."
         case 409 | 412:
             message = f"Somebody else has changed {repo} at the same time."
             hint = "Nothing was published. Look at what they did, and publish again."

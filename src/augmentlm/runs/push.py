@@ -1,4 +1,4 @@
-"""A run's data set on the hub, private unless told otherwise, with the token that the user is logged in with."""
+"""A run's data set on the hub, private unless told otherwise."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from augmentlm.runs.run import output_of
 _NAME = re.compile(r"(?:[\w.-]+/)?[\w.-]{1,96}")
 
 
-def push(folder: Path, name: str, *, private: bool = True) -> Published:
-    """Bring the data set of a run to the hub as `name` or `owner/name`. The same rows make no second commit. Raises
-    what `release_of` and `publish` raise.
+def push(folder: Path, name: str, *, private: bool = True, token: str | None = None) -> Published:
+    """Bring the data set of a run to the hub as `name` or `owner/name`, with the user's token unless another is given.
+    The same rows make no second commit. Raises what `release_of` and `publish` raise.
     """
-    _check(name)
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} is no name for a data set.", hint="Write NAME or OWNER/NAME, without blanks.")
     owner, _, short = name.rpartition("/")
-    return publish(release_of(folder, short), owner or None, private=private)
+    return publish(release_of(folder, short), owner or None, private=private, token=token)
 
 
 def release_of(folder: Path, name: str) -> Release:
@@ -30,7 +31,6 @@ def release_of(folder: Path, name: str) -> Release:
 
     The card must have been written (`reports.dataset.run_report`). Raises `InputError`.
     """
-    _check(name)
     if not (folder / CARD).is_file():
         raise InputError("The data set has no card yet.", hint="Show its report first.")
     rows = len(read_run(folder).accepted)
@@ -42,8 +42,3 @@ def release_of(folder: Path, name: str) -> Release:
     for place, path in sorted(files.items()):
         hasher.update(f"{place}\0".encode() + path.read_bytes())
     return Release("dataset", name, files, f"rows-{rows}-{hasher.hexdigest()[:8]}")
-
-
-def _check(name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise InputError(f"{name!r} is no name for a data set.", hint="Write NAME or OWNER/NAME, without blanks.")

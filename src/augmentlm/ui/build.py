@@ -106,8 +106,7 @@ def _wire(app: gr.Blocks, context: Context, switch: gr.Button, status: gr.HTML) 
             await asyncio.sleep(2 if state == "failed" else 0.25)
 
     def leave(request: gr.Request) -> None:
-        """The page was closed: nobody waits for its runs any more."""
-        context.stops.leave(session(request))
+        context.leave(session(request))
         speaking.pop(session(request), None)
 
     # Gradio tells of a changed state to events in the queue alone.

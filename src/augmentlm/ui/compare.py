@@ -13,11 +13,11 @@ from augmentlm.arena import prompts
 from augmentlm.arena.contenders import takes_turns
 from augmentlm.arena.duel import PLACES, Choice, Duel, Place
 from augmentlm.arena.standing import Standing, between
-from augmentlm.arena.votes import PEOPLE, Vote, Votes
+from augmentlm.arena.votes import PEOPLE, PassingVotes, Vote, Votes
 from augmentlm.hardware import cores
 from augmentlm.tasks import Task, clean
 from augmentlm.ui import answers, entrants, markup, versus
-from augmentlm.ui.context import PRIVATE, Context, report
+from augmentlm.ui.context import PRIVATE, Context, report, session
 from augmentlm.ui.running import Runner, Shown
 from augmentlm.ui.texts import Language, say
 
@@ -185,18 +185,18 @@ class _Compare:
         return f'<p class="alm-meta">{markup.escape(" ".join(said))}</p>' if said else ""
 
     def _voter(self, choice: Choice) -> Any:
-        def vote(duel: Duel | None, language: str) -> Shown:
-            return self._vote(choice, duel, language)
+        def vote(request: gr.Request, duel: Duel | None, language: str) -> Shown:
+            return self._vote(choice, duel, language, session(request))
 
         return vote
 
-    def _vote(self, choice: Choice, duel: Duel | None, language: str) -> Shown:
+    def _vote(self, choice: Choice, duel: Duel | None, language: str, visitor: str = "") -> Shown:
         """Keep the vote, then tell who was who. When it can't be kept, nothing is told and it can be tried again."""
         if duel is None:
             return {self.verdict: ""}
         try:
             with duel.voting:
-                before, vote, after = _keep(duel, choice)
+                before, vote, after = _keep(duel, choice, self.context.votes(visitor))
         except Exception as error:  # whatever it is, the page says it in a sentence and stays usable
             report(error)
             return {self.verdict: markup.error(error, language)}
@@ -215,9 +215,8 @@ class _Compare:
         return self._written(duel, view)
 
 
-def _keep(duel: Duel, choice: Choice) -> tuple[Standing | None, Vote, Standing]:
-    """The vote in its file, and people's votes on these two before and after it."""
-    votes = Votes()
+def _keep(duel: Duel, choice: Choice, votes: Votes | PassingVotes) -> tuple[Standing | None, Vote, Standing]:
+    """The vote in its place, and people's votes on these two before and after it."""
     fresh = duel.vote is None
     vote = duel.vote or duel.decide(choice)
     theirs = [

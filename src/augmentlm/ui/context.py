@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from augmentlm.arena.votes import PassingVotes, Votes
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import AugmentLMError
 from augmentlm.ui import markup
@@ -34,6 +35,16 @@ class Context:
     local: bool = True
     words: Wording = field(default_factory=Wording)
     stops: Stops = field(default_factory=Stops)
+    _passing: dict[str, PassingVotes] = field(default_factory=dict)
+
+    def votes(self, visitor: str) -> Votes | PassingVotes:
+        """Where the votes of a session go: to this computer's file, or where strangers visit to nothing that lasts."""
+        return Votes() if self.local else self._passing.setdefault(visitor, PassingVotes())
+
+    def leave(self, visitor: str) -> None:
+        """The page was closed: nobody waits for its runs any more, and its votes are forgotten."""
+        self.stops.leave(visitor)
+        self._passing.pop(visitor, None)
 
     def lead(self, key: str) -> None:
         """The sentence that says what a tab is for."""

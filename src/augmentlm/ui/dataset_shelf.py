@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,16 @@ from augmentlm.runs.run import output_of
 from augmentlm.ui import dataset_view as view
 from augmentlm.ui import markup
 from augmentlm.ui.context import PRIVATE, Context, report
+from augmentlm.ui.dataset_push import Push, can_sign_in
 from augmentlm.ui.running import Runner, Shown
 from augmentlm.ui.texts import Language, say
 from augmentlm.weights import home
 
 PAGE = 10
 """Rows that are shown at once."""
+
+KEPT_SECONDS = 3 * 3600
+"""How long a visitor's run is kept where strangers visit, after the last that was done with it."""
 
 _LONGEST = 1200
 _REJECTS = 100
@@ -79,18 +84,7 @@ class Shelf:
                     self.report = words(gr.DownloadButton, {"label": "dataset.report"}, elem_classes="alm-quiet-button")
                 self.problem = gr.HTML(elem_id="dataset-problem")
                 self.charts = gr.HTML(elem_id="dataset-charts")
-                # The token belongs to the owner of the computer.
-                with words(
-                    gr.Accordion, {"label": "dataset.push"}, open=False, visible=context.local, elem_classes="alm-more"
-                ):
-                    context.words(gr.HTML, {"value": lambda language: markup.hint(say(language, "dataset.push_info"))})
-                    with gr.Row(elem_classes="alm-actions"):
-                        repo = words(gr.Textbox, {"label": "dataset.push_name"}, max_lines=1, value="")
-                        private = words(
-                            gr.Checkbox, {"label": "dataset.push_private"}, value=True, elem_classes="alm-check"
-                        )
-                        push = words(gr.Button, {"value": "dataset.push_run"}, elem_classes="alm-quiet-button")
-                    pushed = gr.HTML(elem_id="dataset-pushed")
+                Push(context, self.find, self.chosen)
                 with words(gr.Accordion, {"label": "dataset.read"}, open=False, elem_classes="alm-more"):
                     self.page = words(
                         gr.Slider, {"label": "dataset.page"}, minimum=1, maximum=2, step=1, value=1, visible=False
@@ -115,7 +109,12 @@ class Shelf:
         ]
         language = context.language
         quick: dict[str, Any] = {"queue": False, **PRIVATE}
-        tab.select(self._list, [self.chosen, language], self.chosen, **quick)
+        if can_sign_in():
+            mine = gr.BrowserState("", storage_key="augmentlm-run", secret=secrets.token_hex(16))
+            self.chosen.change(lambda name: name or "", self.chosen, mine, **quick)
+            tab.select(self._come_back, [self.chosen, mine, language], self.opened, **quick)
+        else:
+            tab.select(self._list, [self.chosen, language], self.chosen, **quick)
         self.chosen.input(self.open, [self.chosen, language], self.opened, **quick)
         self.page.release(self._turn, [self.chosen, self.page], self.rows, **quick)
         strike.click(self._strike, [self.chosen, self.rows, language], self.opened, **quick)
@@ -126,13 +125,15 @@ class Shelf:
             concurrency_limit=1,
             **PRIVATE,
         )
-        push.click(self._push, [self.chosen, repo, private, language], pushed, concurrency_limit=1, **PRIVATE)
         for one in form:
             one.input(self._rewrite, [self.chosen, *form, language], [self.download, self.problem], **quick)
 
     def root(self) -> Path:
         """Where runs lie: in the user's own folder, or where strangers visit in one that is thrown away."""
-        return self._root / secrets.token_hex(16) if self._root else home() / "runs"
+        if not self._root:
+            return home() / "runs"
+        forget_old(self._root)
+        return self._root / secrets.token_hex(16)
 
     def find(self, name: Any) -> Path | None:
         """The folder of the run of that name, None when there is none."""
@@ -190,24 +191,9 @@ class Shelf:
             return
         yield {self.report: gr.update(value=str(page), visible=True), self.charts: view.page(page), self.problem: ""}
 
-    def _push(self, name: Any, repo: Any, private: bool, language: str) -> Iterator[str]:
-        """Send the data set to the hub, with its card."""
-        from augmentlm.reports.dataset import CARD, run_report
-        from augmentlm.runs.push import push
-
-        folder = self.find(name)
-        if folder is None or not self.context.local:
-            return
-        yield markup.waiting(language, None)
-        try:
-            if not (folder / CARD).is_file():
-                run_report(folder)
-            done = push(folder, str(repo or "").strip(), private=bool(private))
-        except Exception as error:  # whatever it is, the page says it in a sentence
-            report(error)
-            yield markup.error(error, language)
-            return
-        yield markup.note(say(language, "dataset.pushed", address=done.url), "good")
+    def _come_back(self, chosen: Any, mine: Any, language: str) -> Shown:
+        """The run that the visitor made before signing in, which opens the page anew."""
+        return {} if chosen else self.open(mine, language)
 
     def _list(self, chosen: Any, language: str) -> Any:
         if self._root:
@@ -253,6 +239,15 @@ class Shelf:
         except AugmentLMError as error:
             return {self.problem: markup.error(error, language), self.download: gr.update(interactive=False)}
         return {self.download: gr.update(value=_one_file(path), interactive=True), self.problem: ""}
+
+
+def forget_old(root: Path) -> None:
+    """Delete the visitors' runs in which nothing has happened for hours."""
+    for folder in root.iterdir():
+        changes = [path.stat().st_mtime for path in folder.rglob("*") if path.is_file()]
+        last = max(changes, default=folder.stat().st_mtime)
+        if time.time() - last > KEPT_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pages(run: Run) -> int:

@@ -11,9 +11,9 @@ import gradio as gr
 from augmentlm import catalog
 from augmentlm.arena.exports import preference_rows, vote_rows
 from augmentlm.arena.standing import Share, standings
-from augmentlm.arena.votes import Votes
+from augmentlm.arena.votes import PassingVotes, Votes
 from augmentlm.ui import markup, versus
-from augmentlm.ui.context import PRIVATE, Context, report
+from augmentlm.ui.context import PRIVATE, Context, report, session
 from augmentlm.ui.files import jsonl, save
 from augmentlm.ui.running import Shown
 from augmentlm.ui.texts import say
@@ -30,12 +30,12 @@ def build(context: Context, tab: gr.Tab) -> None:
 
 class _Results:
     def __init__(self, context: Context, tab: gr.Tab) -> None:
-        words = context.words
+        self.context, words = context, context.words
         context.lead("results.lead")
         with gr.Column(elem_classes="alm-panel"):
             context.title("results.voted")
-            self.voted = words(gr.HTML, {"value": voted}, elem_id="results-voted")
-            with gr.Row(elem_classes="alm-actions", visible=bool(_any_votes())) as self.taken:
+            self.voted = self._standings()
+            with gr.Row(elem_classes="alm-actions", visible=context.local and _any(Votes())) as self.taken:
                 votes = words(gr.Button, {"value": "results.export"}, elem_classes="alm-quiet-button")
                 pairs = words(gr.Button, {"value": "results.preferences"}, elem_classes="alm-quiet-button")
             self.note = gr.HTML(elem_id="results-note")
@@ -49,18 +49,33 @@ class _Results:
             (votes, "votes.jsonl", vote_rows),
             (pairs, "preferences.jsonl", preference_rows),
         ):
-            button.click(_taker(rows), context.language, [file, self.note], queue=False, **PRIVATE).then(
+            button.click(self._taker(rows), context.language, [file, self.note], queue=False, **PRIVATE).then(
                 None, file, js=save(name), **PRIVATE
             )
 
-    def _refresh(self, language: str) -> Shown:
-        return {self.voted: voted(language), self.taken: gr.update(visible=bool(_any_votes())), self.note: ""}
+    def _standings(self) -> gr.HTML:
+        """Drawn anew with the language where everybody sees the same; where strangers visit, whenever one looks."""
+        if not self.context.local:
+            return gr.HTML(elem_id="results-voted")
+        return self.context.words(
+            gr.HTML, {"value": lambda language: voted(language, Votes())}, elem_id="results-voted"
+        )
+
+    def _refresh(self, request: gr.Request, language: str) -> Shown:
+        votes = self.context.votes(session(request))
+        return {self.voted: voted(language, votes), self.taken: gr.update(visible=_any(votes)), self.note: ""}
+
+    def _taker(self, rows: Callable[..., Iterator[dict[str, Any]]]) -> Callable[[gr.Request, str], tuple[str, str]]:
+        def take(request: gr.Request, language: str) -> tuple[str, str]:
+            return taken(rows, self.context.votes(session(request)), language)
+
+        return take
 
 
-def voted(language: str) -> str:
-    """The standings of all votes here, the most voted first; or a sentence that says why there are none."""
+def voted(language: str, votes: Votes | PassingVotes) -> str:
+    """The standings of these votes, the most voted first; or a sentence that says why there are none."""
     try:
-        found = sorted(standings(Votes().all()), key=lambda each: -each.votes)
+        found = sorted(standings(votes.all()), key=lambda each: -each.votes)
     except Exception as error:  # the rest of the tab is still to be seen
         report(error)
         return markup.error(error, language)
@@ -143,17 +158,15 @@ def _rate(rate: dict[str, Any] | None) -> str:
     return versus.percent(Share(rate["share"], rate["low"], rate["high"])) if rate else "–"
 
 
-def _any_votes() -> bool:
-    return Votes().path.exists()
+def taken(rows: Callable[..., Iterator[dict[str, Any]]], votes: Votes | PassingVotes, language: str) -> tuple[str, str]:
+    """Votes as a file to take along, and what there is to say of it."""
+    try:
+        text = jsonl(rows(votes.all()))
+    except Exception as error:  # whatever it is, the page says it in a sentence and stays usable
+        report(error)
+        return "", markup.error(error, language)
+    return text, "" if text else markup.note(say(language, "results.nothing_to_take"))
 
 
-def _taker(rows: Callable[..., Iterator[dict[str, Any]]]) -> Callable[[str], tuple[str, str]]:
-    def take(language: str) -> tuple[str, str]:
-        try:
-            text = jsonl(rows(Votes().all()))
-        except Exception as error:  # whatever it is, the page says it in a sentence and stays usable
-            report(error)
-            return "", markup.error(error, language)
-        return text, "" if text else markup.note(say(language, "results.nothing_to_take"))
-
-    return take
+def _any(votes: Votes | PassingVotes) -> bool:
+    return votes.path.exists() if isinstance(votes, Votes) else bool(votes.all())

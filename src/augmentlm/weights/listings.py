@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import threading
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from urllib.parse import quote
 from augmentlm.weights import hub_files
 from augmentlm.weights.disk import digest, size_of
 from augmentlm.weights.downloads import Line, SourceError
+
+log = logging.getLogger(__name__)
 
 _WANTED = re.compile(r"[^/\\:]+\.(safetensors|json|txt)|tokenizer\.model")
 """Weights, configuration and tokenizer at the top of the repository. Pickles and Python files can run code: they are
@@ -53,6 +56,8 @@ def from_hub(repo: str, revision: str, line: Line) -> Listing:
         raise hub_files.explained(error, repo) from error
     try:
         values = json.loads(page.text)
+        if values.get("id", repo) != repo:
+            log.warning("%s is now called %s.", repo, values["id"])
         files = [(file["rfilename"], file) for file in values["siblings"]]
         wanted = [
             _file(name, file["size"], file["blobId"], file.get("lfs")) for name, file in files if _is_wanted(name)

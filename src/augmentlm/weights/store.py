@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from augmentlm import catalog
 from augmentlm.catalog import Artifact, Model
 from augmentlm.errors import InputError, WeightsError
 from augmentlm.weights.disk import Meter, Progress, check, explained
+from augmentlm.weights.listings import Listing
 from augmentlm.weights.single_files import SingleFile
 from augmentlm.weights.snapshots import Snapshot
 
@@ -56,6 +56,24 @@ def fetch(artifact: Artifact, *, progress: Progress | None = None, stop: threadi
     return place.path
 
 
+def look_up(artifact: Artifact, *, stop: threading.Event | None = None) -> Listing:
+    """The commit of a repository that is used here, and its files; asks the hub, and locks the commit, at the first
+    time. Raises as `fetch` does."""
+    stop = stop or threading.Event()
+    place = Snapshot(artifact, home() / "weights")
+    if place.locked is None:
+        with explained(place.folder, lambda: 0), _alone(place, None, stop):
+            place.prepare(stop)
+    listing = place.locked
+    assert listing is not None
+    return listing
+
+
+def forget(artifact: Artifact) -> None:
+    """Unlock the commit of a repository: the next download looks anew what its `main` is."""
+    Snapshot(artifact, home() / "weights").lock_file.unlink(missing_ok=True)
+
+
 def fetch_model(model: Model, *, progress: Progress | None = None, stop: threading.Event | None = None) -> Path:
     """Fetch a model's artifact and its further parts, and return where the artifact is. `progress` hears of them as one
     download. Raises as `fetch` does."""
@@ -78,7 +96,7 @@ def identity(model: Model) -> dict[str, str]:
         locked = Snapshot(model.artifact, home() / "weights").locked
         found = {model.artifact.name: f"commit:{locked.commit}" if locked else "not downloaded"}
     if model.adapter:
-        files = sorted((catalog.cards_folder() / model.adapter.folder).glob("*.safetensors"))
+        files = sorted(model.adapter.path.glob("*.safetensors"))
         if not files:
             raise InputError(f"There are no weights in {model.adapter.folder}.", hint="Export the adapter first.")
         found["adapter"] = f"sha256:{hashlib.sha256(b''.join(path.read_bytes() for path in files)).hexdigest()}"
