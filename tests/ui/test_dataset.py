@@ -158,6 +158,25 @@ def test_strangers_find_no_run_but_their_own(tab) -> None:
     assert "at most 200 rows" in start(page, n=201)[-1][page.notes]
 
 
+def test_who_comes_back_from_signing_in_finds_the_run_again(tab) -> None:
+    page = tab(local=False)
+    name = start(page)[-1][page.shelf.chosen]["value"]
+    again = page.shelf._come_back(None, name, "en")
+    assert again[page.shelf.chosen]["value"] == name and again[page.shelf.inside]["visible"]
+    assert not page.shelf._come_back(None, "", "en")[page.shelf.inside]["visible"]
+
+
+def test_what_is_asked_of_no_run_changes_something_that_gradio_can_show(tab) -> None:
+    page = tab(local=False)
+    shelf = page.shelf
+    for answer in (
+        shelf._come_back("open already", "", "en"),
+        shelf._strike("", [0], "en"),
+        shelf._rewrite("", "instruction", "jsonl", False, True, "en"),
+    ):
+        assert answer  # of an empty one Gradio says that outputs are missing
+
+
 def test_where_strangers_visit_old_runs_are_thrown_away_with_the_next(tab) -> None:
     page = tab(local=False)
     start(page)

@@ -81,7 +81,7 @@ class Push:
         folder = self._find(name)
         if folder is None:
             return
-        yield markup.waiting(language, None)
+        yield markup.note(say(language, "dataset.push_sending"))
         try:
             if not (folder / CARD).is_file():
                 run_report(folder)

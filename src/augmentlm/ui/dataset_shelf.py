@@ -193,7 +193,7 @@ class Shelf:
 
     def _come_back(self, chosen: Any, mine: Any, language: str) -> Shown:
         """The run that the visitor made before signing in, which opens the page anew."""
-        return {} if chosen else self.open(mine, language)
+        return {self.problem: gr.skip()} if chosen else self.open(mine, language)
 
     def _list(self, chosen: Any, language: str) -> Any:
         if self._root:
@@ -222,7 +222,7 @@ class Shelf:
     def _strike(self, name: Any, ticked: Any, language: str) -> Shown:
         folder = self.find(name)
         if folder is None:
-            return {}
+            return {self.problem: gr.skip()}
         try:
             shelf.strike(folder, [int(one) for one in ticked or []])
         except AugmentLMError as error:
@@ -233,7 +233,7 @@ class Shelf:
         """The file to download, in the form that was chosen."""
         folder = self.find(name)
         if folder is None:
-            return {}
+            return {self.problem: gr.skip()}
         try:
             path = shelf.rewrite(folder, Output(schema, kind, bool(with_seeds), bool(provenance)))
         except AugmentLMError as error:
