@@ -123,8 +123,7 @@ Both in one process took **{peak / 1e9:.2f} GB** at the peak (aim: under {MEMORY
 {loaded:.1f} s.
 
 {len(PROMPTS)} prompts, at most {options.tokens} tokens each, {options.rounds} rounds; medians. Speeds are those
-between the first and the last token; beside the other, while that one was kept writing. Peak memory includes the pages
-of memory-mapped weights.
+between the first and the last token; beside the other, while that one was kept writing.
 
 {setting("xllamacpp")}
 

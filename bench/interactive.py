@@ -224,7 +224,7 @@ The weights of {model} (Q4_K_M, with its adapter if it has one; for the snippet 
 dequantised to bf16, without the adapter), {len(PROMPTS)} prompts, greedy, at most {max_tokens} tokens each. Tokens/s
 count from the request to the last token: the median of {rounds} interleaved rounds, in brackets the slowest and the
 fastest. The snippet shows nothing before its last token; its time to the first one was taken inside `generate`. Peak
-memory includes the pages of memory-mapped weights.
+memory includes the weights; bare llama.cpp maps them, and has one slot where AugmentLM has four.
 
 {setting("xllamacpp", "transformers", "torch")}
 

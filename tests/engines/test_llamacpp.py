@@ -16,8 +16,9 @@ from augmentlm.catalog import Sampling
 from augmentlm.engines.base import Completion, Request
 from augmentlm.engines.llamacpp import LlamaCppEngine
 from augmentlm.errors import EngineError, InputError
-from augmentlm.machine import WORKING_CONTEXT
+from augmentlm.machine import WORKING_CONTEXT, bytes_needed
 from augmentlm.tasks import Message
+from augmentlm.weights import fetch_model
 
 pytestmark = pytest.mark.real
 
@@ -289,6 +290,25 @@ def test_loading_writes_nothing_to_the_terminal_and_survives_a_lack_of_memory(re
     run = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (run.returncode, run.stderr) == (0, "")
     assert said in run.stdout and bool(said) == bool(run.stdout)
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from augmentlm import catalog
+from augmentlm.engines.llamacpp import LlamaCppEngine
+LlamaCppEngine(Path(sys.argv[1]), catalog.model(sys.argv[2]).chat).close()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+@pytest.mark.parametrize("name", ["augmentlm-0.5b-refine", "qwen2.5-coder-1.5b-instruct"])
+def test_a_model_takes_no_more_memory_than_was_planned_for_it(name):
+    model = catalog.model(name)
+    command = [sys.executable, "-c", PEAK, str(fetch_model(model)), name]
+    peak = int(subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout)
+    planned = bytes_needed(model, "llamacpp", "Q4_K_M", "cpu")
+    assert 0.6 * planned < peak < planned
 
 
 LEAVE = """

@@ -70,6 +70,8 @@ def _start(path: Path, slots: int, adapters: Sequence[Path], key: str) -> Any:
         _check(file)
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
+    # Not mapped: weights that llama.cpp lays out anew for the processor would be in memory twice.
+    params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(file), 1.0) for file in adapters]
     params.lora_init_without_apply = True
     params.n_parallel = slots

@@ -200,8 +200,8 @@ def _speed(record: dict[str, Any]) -> Iterator[Figure]:
         yield Figure(
             f"{record['task']}-memory",
             "Memory",
-            "What the model's process holds after writing: its weights (which the system may drop and read again), its "
-            "context and Python; and the weights' size on disk.",
+            "What the model's process holds after writing: its weights, its context and Python; and the weights' size on "
+            "disk.",
             bars(drawn, "Memory"),
             *columns(["model"], sized, ["memory_bytes", "disk_bytes"]),
         )
