@@ -53,7 +53,7 @@ def test_verdicts_come_back_to_those_who_earned_them(sheet, tmp_path):
         verdicts.append({"id": item["id"], "winner": winner})
     path = import_verdicts(write(tmp_path / "read.jsonl", verdicts), key_of(sheet), "Ada", tmp_path / "out")
     assert path.parent == tmp_path / "out" / "readers"
-    (found,) = readers(tmp_path / "out", dict([OURS, THEIRS]))
+    ((found, _),) = readers(tmp_path / "out", dict([OURS, THEIRS]))
     assert (found["judge"], found["kind"], found["left"], found["right"]) == ("Ada", "reader", "ours", "theirs")
     # The equal texts are the second tie.
     assert (found["prompts"], found["wins"], found["ties"], found["losses"]) == (COUNT + 1, COUNT - 2, 2, 1)
@@ -64,7 +64,7 @@ def test_texts_that_were_made_anew_lose_their_verdicts(sheet, tmp_path):
     verdicts = [{"id": item["id"], "winner": "a"} for item in rows.read(sheet)]
     import_verdicts(write(tmp_path / "read.jsonl", verdicts), key_of(sheet), "Ada", tmp_path)
     anew = [Sample("refine", each.prompt, 0, f"{each.text} Anew.", "stop") for each in OURS[1][:10]] + OURS[1][10:]
-    (found,) = readers(tmp_path, {"ours": anew, "theirs": THEIRS[1]})
+    ((found, _),) = readers(tmp_path, {"ours": anew, "theirs": THEIRS[1]})
     assert found["prompts"] == COUNT - 10 + 1
     assert list(readers(tmp_path, {"ours": anew})) == []
 
@@ -73,7 +73,7 @@ def test_half_a_sheet_may_be_read_and_the_rest_later(sheet, tmp_path):
     verdicts = [{"id": item["id"], "winner": "tie"} for item in rows.read(sheet)]
     for count in (10, COUNT):
         import_verdicts(write(tmp_path / "read.jsonl", verdicts[:count]), key_of(sheet), "Ada", tmp_path)
-        (found,) = readers(tmp_path, dict([OURS, THEIRS]))
+        ((found, _),) = readers(tmp_path, dict([OURS, THEIRS]))
         assert found["ties"] == count + 1
 
 
@@ -90,7 +90,7 @@ def test_a_reader_may_say_whether_responses_answer(tmp_path):
         for item in rows.read(pair)[:20]
     ]
     import_verdicts(write(tmp_path / "read.jsonl", verdicts), key_of(pair), "Ada", tmp_path)
-    (found,) = readers(tmp_path, {"ours": samples("ours", "pair"), "theirs": samples("theirs", "pair")})
+    ((found, _),) = readers(tmp_path, {"ours": samples("ours", "pair"), "theirs": samples("theirs", "pair")})
     assert {name: (rate["share"], rate["rows"]) for name, rate in found["answers"].items()} == {
         "ours": (1, 20),
         "theirs": (0, 20),

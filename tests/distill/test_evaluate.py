@@ -128,6 +128,20 @@ def test_verdicts_of_a_reader_join_the_report(tmp_path):
     assert (judged["judge"], judged["wins"], judged["ties"], judged["losses"]) == ("Ada", 4, 0, 0)
 
 
+def test_how_often_the_judge_says_the_same_as_a_reader_is_told(tmp_path):
+    script = Script()
+    made = first_samples(collect(plan(), tmp_path, pool=script.pool))
+    export_blind(tmp_path / "sheet.jsonl", *((name, samples) for name, samples in made.items()))
+    verdicts = tmp_path / "read.jsonl"
+    for number, item in enumerate(rows.read(tmp_path / "sheet.jsonl")):
+        ours = "a" if item["a"].startswith("List") else "b"  # which the judge prefers every time
+        rows.append(verdicts, {"id": item["id"], "winner": "tie" if number == 0 else ours})
+    import_verdicts(verdicts, key_of(tmp_path / "sheet.jsonl"), "Ada", tmp_path / "refine")
+    model, reader = run(tmp_path, script, judge=System(JUDGE))["judged"]
+    assert {"passed": 3, "prompts": 4}.items() <= model["agreement"]["Ada"].items()
+    assert "agreement" not in reader
+
+
 def test_kinds_are_told_on_the_held_out_families(tmp_path):
     prompts = tuple(dev_prompts("expand", DATA)[:2])
     systems = (System("augmentlm-0.5b-expand"),)

@@ -4,7 +4,7 @@ import pytest
 
 from augmentlm.augmenter import load
 from augmentlm.distill import rows
-from augmentlm.distill.judge import Outcome, Verdict, answering, compare, read_winner, read_yes_no
+from augmentlm.distill.judge import Outcome, Verdict, answering, compare, outcome, read_winner, read_yes_no
 from augmentlm.distill.prompts import Prompt
 from augmentlm.distill.samples import Sample
 from augmentlm.engines.scripted import ScriptedEngine
@@ -139,3 +139,19 @@ def test_responses_are_asked_about_one_by_one(tmp_path):
     assert answering(judge, samples, path, stop=STOP) == [("p-0", True), ("p-1", False)]
     assert answering(judge, samples, path, stop=STOP) == [("p-0", True), ("p-1", False)]
     assert len(asked) == 2 and "Name a fruit" not in asked[0].messages[-1].content
+
+
+def test_what_length_alone_won_is_taken_away():
+    numbers = range(200)
+    longer = [number % 4 != 0 for number in numbers]  # the left text is, three times of four
+    wins = [long != (number % 5 == 0) for number, long in enumerate(longer)]  # and the longer one four times of five
+
+    def texts(lengths):
+        return [Sample("refine", Prompt(f"p-{n}", "x"), 0, "a" * length, "stop") for n, length in enumerate(lengths)]
+
+    left, right = texts(90 if long else 30 for long in longer), texts(60 for _ in numbers)
+    verdicts = [Verdict(f"p-{number}", "left" if won else "right") for number, won in enumerate(wins)]
+    found = outcome(verdicts, left, right)
+    alike = found["length_controlled"]
+    assert found["decided"]["low"] > 0.5 and alike["low"] < 0.5 < alike["high"] and alike["phi"] > 0
+    assert outcome(verdicts[:20], left, right)["length_controlled"] is None

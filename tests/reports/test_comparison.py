@@ -1,5 +1,6 @@
 import json
 import zlib
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from augmentlm.distill.samples import System
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import MissingExtraError
 from augmentlm.reports.comparison import compare, dev_texts, records
-from augmentlm.reports.comparison_page import what_is_stale, write_report, write_results
+from augmentlm.reports.comparison_figures import figures
+from augmentlm.reports.comparison_page import comparison_page, what_is_stale, write_report, write_results
+from augmentlm.reports.comparison_short import in_short
 from augmentlm.reports.speed import measure_here, speeds
 from scripted_cli import ScriptedPool
 
@@ -82,6 +85,40 @@ def test_every_set_is_measured_over_the_same_prompts(out):
     assert set(record["coverage"]["sets"]) == {"augmentlm-0.5b-expand", REFERENCE, "Self-Instruct"}
     assert all(len(found["places"]) == len(found["texts"]) for found in record["map"].values())
     assert record["speed"][REFERENCE]["memory_bytes"] > 0
+
+
+def test_the_page_and_the_results_begin_with_what_it_comes_to(out, tmp_path):
+    record = json.loads(json.dumps(records(out)[0]))
+    [judged] = record["evaluation"]["judged"]
+    judged |= {"wins": 9, "ties": 1, "losses": 0, "decided": {"share": 1.0, "low": 0.7, "high": 1.0}}
+    record["evaluation"]["judged"].append({**judged, "judge": "Ada", "kind": "reader", "wins": 0, "losses": 9})
+    record["evaluation"]["judged"][1]["decided"] = {"share": 0.0, "low": 0.0, "high": 0.3}
+    model, reader, *rest = in_short([record])
+    assert "9 wins, 1 ties, 0 losses, 100% (70%–100%) of the decided" in model
+    assert model.endswith("judged by Qwen2.5 Coder 1.5B Instruct (a model). It prefers AugmentLM 0.5B Expand.")
+    assert reader.endswith("judged by Ada (not told who wrote what). It prefers Qwen2.5 Coder 1.5B Instruct.")
+    assert any("good rows, by rule" in each for each in rest) and "tokens a second in" in rest[-1]
+    judged["decided"] = {"share": 0.5, "low": 0.2, "high": 0.8}
+    assert in_short([record])[0].endswith("so few verdicts can't tell.")
+    write_results(tmp_path / "results.md", [record])
+    assert f"\n- {reader}\n" in (tmp_path / "results.md").read_text(encoding="utf-8")
+    assert escape(reader) in comparison_page([record], "csv")
+
+
+def test_who_judged_and_how_far_to_trust_it_stands_with_the_verdicts(out):
+    record = json.loads(json.dumps(records(out)[0]))
+    [judged] = record["evaluation"]["judged"]
+    judged["length_controlled"] = {"share": 0.6, "low": 0.5, "high": 0.7, "phi": 1.0}
+    judged["agreement"] = {"Ada": {"passed": 7, "prompts": 10}}
+    reader = {**judged, "judge": "Ada", "kind": "reader", "length_controlled": None}
+    del reader["agreement"]
+    record["evaluation"]["judged"].append(reader)
+    note = figures(record)[0].note
+    assert "judged by Qwen2.5 Coder 1.5B Instruct (a model) and Ada (not told who wrote what)." in note
+    assert "Qwen2.5 Coder 1.5B Instruct judged texts of its own here." in note
+    assert "would have 60% (50%–70%) of Qwen2.5 Coder 1.5B Instruct's votes" in note and "Dubois et al. 2024" in note
+    assert "Qwen2.5 Coder 1.5B Instruct and Ada said the same" in note and "on 7 of 10 prompts." in note
+    assert "against Qwen2.5 Coder 1.5B Instruct, says Ada" in figures(record)[0].svg
 
 
 def test_a_pair_is_graded_with_its_response(out):

@@ -10,6 +10,7 @@ import pytest
 
 from augmentlm import catalog
 from augmentlm.arena.votes import Votes
+from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import EngineError
 from augmentlm.ui.answers import answers_to
 from augmentlm.ui.compare import CHOICES, _Compare, _next_prompt
@@ -187,9 +188,20 @@ def test_strangers_can_not_send_requests_elsewhere(compare, monkeypatch) -> None
 
 
 def test_stop_keeps_what_is_there_to_be_voted_on(compare) -> None:
-    flag = threading.Event()
-    threading.Timer(0.6, flag.set).start()
-    tab, shown, duel = compare(LONG, LONG, flag=flag)
+    flag, written = threading.Event(), {"small": 0, "large": 0}
+
+    class Counted(ScriptedEngine):
+        """Presses Stop once both have written some words."""
+
+        def stream(self, request, stop):
+            side = "small" if request.adapter else "large"
+            for piece in super().stream(request, stop):
+                written[side] += 1
+                if min(written.values()) == 9:
+                    flag.set()
+                yield piece
+
+    tab, shown, duel = compare(*[Counted(lambda request: LONG, delay=0.01) for _ in written], flag=flag)
     assert "Stopped." in shown[-1][tab.notes] and shown[-1][tab.votes]["visible"]
     tab._vote("tie", duel, "en")
     [vote] = Votes().all()
@@ -205,9 +217,14 @@ def test_markup_is_shown_as_text(compare) -> None:
 
 def test_changes_are_marked_on_request(compare) -> None:
     tab, _, duel = compare()
-    assert not any("<ins>" in text for text in tab._look(duel, "plain").values())
-    assert all("<ins>" in text for text in tab._look(duel, "added").values())
-    assert any("<del>" in text for text in tab._look(duel, "all").values())
+    assert not any("<ins>" in text for text in tab._look(duel, "plain", "en").values())
+    assert all("<ins>" in text for text in tab._look(duel, "added", "en").values())
+    assert any("<del>" in text for text in tab._look(duel, "all", "en").values())
+
+
+def test_a_text_that_is_looked_at_again_stays_in_the_visitors_language(compare) -> None:
+    tab, _, duel = compare(small="")
+    assert any("这个模型什么也没写" in text for text in tab._look(duel, "all", "zh").values())
 
 
 def test_the_answers_are_to_the_raw_prompt_and_to_both_refined_ones_by_the_larger_model(compare) -> None:

@@ -85,6 +85,17 @@ def test_what_was_measured_is_shown_with_who_judged_and_how_sure_it_is(cards) ->
     assert "unheard_of" not in page
 
 
+def test_a_judge_of_its_own_texts_is_named_as_such(cards, home) -> None:
+    said = "The judge is one of the two"
+    assert said not in shipped("en")
+    given("right", judge="qwen2.5-coder-1.5b-instruct")
+    given("left")
+    assert voted("en").count(said) == 1
+    by_itself = {**REPORT["judged"][0], "kind": "model", "judge": "qwen2.5-coder-1.5b-instruct"}
+    (cards / "a" / "eval.json").write_text(json.dumps({**REPORT, "judged": [by_itself]}))
+    assert said in shipped("en")
+
+
 def test_a_report_that_can_not_be_read_is_left_out(cards, capsys) -> None:
     (cards / "b").mkdir()
     (cards / "b" / "eval.json").write_text("{")

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from augmentlm.arena.length import LengthControlled, length_controlled
 from augmentlm.arena.votes import Entry, Vote
+from augmentlm.measures.length_control import LengthControlled, length_controlled
 from augmentlm.measures.statistics import wilson
 from augmentlm.tasks import Task
 

@@ -109,7 +109,7 @@ def table(standing: Standing) -> Iterator[str]:
         longer = "Longer" if length.phi > 0 else "Shorter"
         yield (
             f"At equal lengths: {100 * length.share:.0f} % ({100 * length.low:.0f}–{100 * length.high:.0f}). "
-            f"{longer} texts were preferred."
+            f"{longer} texts were preferred. (The method of length-controlled AlpacaEval, Dubois et al. 2024.)"
         )
     yield {
         "left": f"{title(standing.left.model)} is better.",

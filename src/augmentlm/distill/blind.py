@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from augmentlm import formats
 from augmentlm.distill import rows
-from augmentlm.distill.judge import Outcome, Verdict, Winner, digest_of, paired, same
+from augmentlm.distill.judge import Verdict, Winner, digest_of, outcome, paired, same
 from augmentlm.distill.samples import Sample
 from augmentlm.errors import InputError
 from augmentlm.measures.statistics import rate
@@ -89,8 +89,10 @@ def import_verdicts(verdicts: Path, key: Path, reader: str, folder: Path) -> Pat
     return path
 
 
-def readers(folder: Path, samples: Mapping[str, Sequence[Sample]]) -> Iterator[dict[str, Any]]:
-    """What readers found about two of these systems, as `eval.json` tells it.
+def readers(
+    folder: Path, samples: Mapping[str, Sequence[Sample]]
+) -> Iterator[tuple[dict[str, Any], Sequence[Verdict]]]:
+    """What readers found about two of these systems, as `eval.json` tells it, and the verdicts behind it.
 
     `samples` are the systems' first samples by name. A verdict on texts that have been made anew since does not count.
     """
@@ -105,15 +107,16 @@ def readers(folder: Path, samples: Mapping[str, Sequence[Sample]]) -> Iterator[d
         ties = [Verdict(first.prompt.id, "tie") for first, second in pairs if same(first, second)]
         found = [Verdict(row["id"], row["winner"]) for row in read] + ties
         if read:
-            yield {
+            told = {
                 "judge": kept[0]["judge"],
                 "kind": "reader",
                 "left": left,
                 "right": right,
                 "prompts": len(found),
-                **Outcome.of(found).as_json(),
+                **outcome(found, samples[left], samples[right]),
                 **_answer_rates(read, {"left": left, "right": right}),
             }
+            yield told, found
 
 
 def _winner(said: Any, a: Side, where: str) -> Winner:

@@ -15,7 +15,7 @@ from augmentlm.distill import judge as judging
 from augmentlm.distill import rows
 from augmentlm.distill.blind import readers
 from augmentlm.distill.card import REPORT
-from augmentlm.distill.judge import JUDGE_VERSION, Outcome
+from augmentlm.distill.judge import JUDGE_VERSION, Verdict
 from augmentlm.distill.kinds import Kinds
 from augmentlm.distill.prompts import Prompt, fingerprint
 from augmentlm.distill.samples import Sample, System, Told, sample, settings
@@ -86,7 +86,7 @@ def _evaluate(
     folder = out / plan.task
     made = collect(plan, out, pool=pool, stop=stop, progress=progress, told=told)
     first = first_samples(made)
-    judged = [*_model_verdicts(plan, first, folder, pool, stop, progress), *readers(folder, first)]
+    judged = _agreed([*_model_verdicts(plan, first, folder, pool, stop, progress), *readers(folder, first)])
     look, left_out = _embedder(embed)
     kinds = Kinds.of(plan.data, look) if look and plan.data and plan.task != "refine" else None
     systems = {}
@@ -150,7 +150,7 @@ def _model_verdicts(
     pool: EnginePool | None,
     stop: threading.Event,
     progress: Progress | None,
-) -> list[dict[str, Any]]:
+) -> list[tuple[dict[str, Any], Sequence[Verdict]]]:
     """The judge's verdicts on the first system against each of the others, and for pairs on each by itself."""
     if plan.judge is None:
         return []
@@ -158,13 +158,13 @@ def _model_verdicts(
     who = {"judge": judge.model, "kind": "model", "judge_version": JUDGE_VERSION, "weights": plan.judge.weights()}
     verdicts = folder / "verdicts"
     left, *others = plan.systems
-    found = []
+    found: list[tuple[dict[str, Any], Sequence[Verdict]]] = []
     for right in others:
         path = verdicts / f"{plan.judge.file_name}--{left.file_name}--{right.file_name}.jsonl"
         each = judging.compare(judge, first[left.model], first[right.model], path, stop=stop)
         _check(stop)
         sides = {"left": left.model, "right": right.model, "prompts": len(each)}
-        found.append({**who, **sides, **Outcome.of(each).as_json()})
+        found.append(({**who, **sides, **judging.outcome(each, first[left.model], first[right.model])}, each))
     if plan.task == "pair":
         answers = {}
         for system in plan.systems:
@@ -172,8 +172,22 @@ def _model_verdicts(
             share = rate(judging.answering(judge, first[system.model], path, stop=stop))
             _check(stop)
             answers[system.model] = share and share.as_json()
-        found.append({**who, "answers": answers})
+        found.append(({**who, "answers": answers}, ()))
     return found
+
+
+def _agreed(judged: Sequence[tuple[dict[str, Any], Sequence[Verdict]]]) -> list[dict[str, Any]]:
+    """What judges found, a model's with how often it says the same as each reader of the same two systems."""
+    for entry, verdicts in judged:
+        if entry["kind"] == "model" and verdicts:
+            entry["agreement"] = {
+                other["judge"]: found
+                for other, theirs in judged
+                if other["kind"] == "reader"
+                and (other["left"], other["right"]) == (entry["left"], entry["right"])
+                and (found := judging.agreement(verdicts, theirs))
+            }
+    return [entry for entry, _ in judged]
 
 
 def _embedder(embed: Callable[[], Embed]) -> tuple[Embed | None, str]:

@@ -15,7 +15,8 @@ from typing import Any, Literal
 from augmentlm.augmenter import Augmenter
 from augmentlm.distill import rows
 from augmentlm.distill.samples import Sample, Told
-from augmentlm.measures.statistics import wilson
+from augmentlm.measures.length_control import length_controlled
+from augmentlm.measures.statistics import rate, wilson
 from augmentlm.tasks import Pair, Task, clean, format_pairs
 
 JUDGE_VERSION = "1"
@@ -86,6 +87,25 @@ class Outcome:
         low, high = wilson(self.wins, decided)
         share = round(self.wins / decided, 4) if decided else None
         return {**vars(self), "decided": {"share": share, "low": round(low, 4), "high": round(high, 4)}}
+
+
+def outcome(verdicts: Sequence[Verdict], left: Sequence[Sample], right: Sequence[Sample]) -> dict[str, Any]:
+    """Verdicts counted, as `eval.json` tells it, and the left system's rate at equal lengths where that can be told."""
+    longer = {
+        first.prompt.id: len(first.text.strip()) - len(second.text.strip()) for first, second in paired(left, right)
+    }
+    scores = [{"left": 1.0, "tie": 0.5, "right": 0.0}[verdict.winner] for verdict in verdicts]
+    controlled = length_controlled(scores, [longer[verdict.id] for verdict in verdicts])
+    found = {name: round(value, 4) for name, value in vars(controlled).items()} if controlled else None
+    return {**Outcome.of(verdicts).as_json(), "length_controlled": found}
+
+
+def agreement(verdicts: Sequence[Verdict], others: Sequence[Verdict]) -> dict[str, Any] | None:
+    """On how many of the prompts that both judged two judges say the same; None when there are none."""
+    theirs = {verdict.id: verdict.winner for verdict in others}
+    both = [verdict for verdict in verdicts if verdict.id in theirs]
+    found = rate((verdict.id, verdict.winner == theirs[verdict.id]) for verdict in both)
+    return found and {name: value for name, value in found.as_json().items() if name != "rows"}
 
 
 def compare(

@@ -8,10 +8,9 @@ from typing import Any
 
 from augmentlm.reports.charts import Bar, Part, bars, histogram, stacked
 from augmentlm.reports.comparison_maps import coverage, maps
-from augmentlm.reports.comparison_sets import colours, columns, percent, rate_figure, title_of
+from augmentlm.reports.comparison_sets import colours, columns, judged_by, percent, rate_figure, title_of
 from augmentlm.reports.page import Figure
 
-_TASKS = {"refine": "Refine", "expand": "Expand", "pair": "Pair"}
 _OF_SETS = (
     (
         "diversity-distinct-2",
@@ -60,10 +59,6 @@ _GOOD = (
 )
 
 
-def task_title(record: dict[str, Any]) -> str:
-    return _TASKS[record["task"]]
-
-
 def figures(record: dict[str, Any]) -> list[Figure]:
     """Every figure of a task that there are numbers for; names begin with the task."""
     parts = (_verdicts, _rates, _sets, _graded, coverage, maps, _speed)
@@ -75,28 +70,56 @@ def _verdicts(record: dict[str, Any]) -> Iterator[Figure]:
     if not judged:
         return
     rows, numbers = [], []
+    judges = dict.fromkeys(each["judge"] for each in judged)
     for each in judged:
         decided, right = each["decided"], title_of(each["right"])
-        who = title_of(each["judge"]) + (" (a model)" if each["kind"] == "model" else " (a reader, blind)")
         written = "none decided" if decided["share"] is None else percent(decided)
         counts = {name: each[name] for name in ("wins", "ties", "losses")}
         parts = zip(("win", "tie", "lose"), counts.values(), ("c0", "grey", "c1"), strict=True)
-        rows.append((f"against {right}", written, [Part(*part) for part in parts]))
-        rest = {name: each.get(name) for name in ("contradicted", "unreadable")}
-        numbers.append([title_of(each["left"]), right, who, *counts.values(), *decided.values(), *rest.values()])
+        label = f"against {right}" if len(judges) == 1 else f"against {right}, says {title_of(each['judge'])}"
+        rows.append((label, written, [Part(*part) for part in parts]))
+        rest = [each.get(name) for name in ("contradicted", "unreadable")]
+        alike = [(each.get("length_controlled") or {}).get(name) for name in ("share", "low", "high")]
+        numbers.append(
+            [title_of(each["left"]), right, judged_by(each), *counts.values(), *decided.values(), *rest, *alike]
+        )
     left = title_of(judged[0]["left"])
-    judges = " and ".join(dict.fromkeys(row[2] for row in numbers))
+    by = " and ".join(dict.fromkeys(row[2] for row in numbers))
     fields = ("left", "right", "judge", "wins", "ties", "losses", "share of decided", "low", "high")
     yield Figure(
         f"{record['task']}-win-tie-lose",
         f"Win, tie, lose: {left}",
-        f"On the same prompts, judged by {judges}. The percentage is that of wins among the decided, with the 95 % "
-        "interval (Wilson). A model as judge was asked in both orders, and a contradiction is a tie; it favours long "
-        "texts and texts like its own (Zheng et al. 2023), so the verdict of a small one is a hint, not a finding.",
+        f"On the same prompts, judged by {by}. The percentage is that of wins among the decided, with the 95 % "
+        f"interval (Wilson). {' '.join(_about_judges(judged))}",
         stacked(rows, f"Wins, ties and losses of {left}"),
-        [*fields, "contradicted", "unreadable"],
+        [*fields, "contradicted", "unreadable", "share at equal lengths", "low", "high"],
         numbers,
     )
+
+
+def _about_judges(judged: list[dict[str, Any]]) -> Iterator[str]:
+    """How far these verdicts can be trusted, in sentences."""
+    for each in judged:
+        sides = f"{title_of(each['left'])} against {title_of(each['right'])}"
+        if alike := each.get("length_controlled"):
+            yield (
+                f"At equal lengths {sides} would have {percent(alike)} of {title_of(each['judge'])}'s votes, ties as "
+                "half (logistic regression on the length difference, as in length-controlled AlpacaEval, Dubois et "
+                "al. 2024)."
+            )
+        for reader, agreed in each.get("agreement", {}).items():
+            yield (
+                f"{title_of(each['judge'])} and {title_of(reader)} said the same of {sides} on {agreed['passed']} of "
+                f"{agreed['prompts']} prompts."
+            )
+    models = [each for each in judged if each["kind"] == "model"]
+    if models:
+        yield (
+            "A model as judge was asked in both orders, and a contradiction is a tie; it favours long texts and texts "
+            "like its own (Zheng et al. 2023), so the verdict of a small one is a hint, not a finding."
+        )
+    for name in dict.fromkeys(each["judge"] for each in models if each["judge"] in (each["left"], each["right"])):
+        yield f"{title_of(name)} judged texts of its own here."
 
 
 def _rates(record: dict[str, Any]) -> Iterator[Figure]:
@@ -200,8 +223,8 @@ def _speed(record: dict[str, Any]) -> Iterator[Figure]:
         yield Figure(
             f"{record['task']}-memory",
             "Memory",
-            "What the model's process holds after writing: its weights, its context and Python; and the weights' size on "
-            "disk.",
+            "What the model's process holds after writing: its weights, its context and Python. Beside it the weights' "
+            "size on disk.",
             bars(drawn, "Memory"),
             *columns(["model"], sized, ["memory_bytes", "disk_bytes"]),
         )

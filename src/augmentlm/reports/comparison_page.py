@@ -9,8 +9,9 @@ from typing import Any
 
 from augmentlm.distill.card import table
 from augmentlm.distill.samples import System
-from augmentlm.reports.comparison_figures import figures, task_title
-from augmentlm.reports.comparison_sets import percent, title_of
+from augmentlm.reports.comparison_figures import figures
+from augmentlm.reports.comparison_sets import percent, task_title, title_of
+from augmentlm.reports.comparison_short import in_short
 from augmentlm.reports.page import Figure, Reading, Section, Text, page, standalone, write, write_csvs
 
 LIMITS = (
@@ -38,7 +39,7 @@ def comparison_page(records: Sequence[dict[str, Any]], csv_folder: str) -> str:
         f"{', '.join(models)}: the same prompts, side by side.",
         f"Every figure's numbers are below it and, in full, as CSV in the folder {csv_folder}.",
     )
-    sections = [_section(record) for record in records]
+    sections = [Section("In short", in_short(records)), *map(_section, records)]
     return page("Models compared", lead, [*sections, Section("What these numbers can't say", LIMITS)])
 
 
@@ -58,14 +59,18 @@ def results(records: Sequence[dict[str, Any]], stem: str) -> dict[str, str]:
         "",
         f"Made by `augmentlm evaluate … --results` from {stem}.json; what is written here by hand is lost at the "
         f"next run.",
+        "",
+        *(f"- {sentence}" for sentence in in_short(records)),
     ]
     for record in records:
-        text += ["", f"## {task_title(record)}", "", table(record["evaluation"]), "", _how(record)]
-        for figure in figures(record):
+        text += ["", f"## {task_title(record)}", "", table(record["evaluation"]), "", _sets(record)]
+        drawn = figures(record)
+        for figure in drawn:
             if figure.svg and _is_drawn(figure):
                 files[f"{stem}/{figure.name}.svg"] = standalone(figure.svg)
                 text += ["", f"### {figure.title}", "", figure.note, "", f"![{figure.title}]({stem}/{figure.name}.svg)"]
-        text += ["", "### Every measure", "", _measures(record)]
+        text += ["", "### Every measure", "", _measures(record), ""]
+        text += [f"- {each.title}: {each.note}" for each in drawn if each.svg and not _is_drawn(each)]
     text += ["", "## What these numbers can't say", "", *(f"- {limit}" for limit in LIMITS)]
     files[f"{stem}.md"] = "\n".join(text) + "\n"
     return files
@@ -99,13 +104,16 @@ def _section(record: dict[str, Any]) -> Section:
 def _how(record: dict[str, Any]) -> str:
     """How the sets came about, in a few sentences."""
     evaluation = record["evaluation"]
-    prompts = evaluation["prompts"]
-    sampling = evaluation["sampling"]
-    text = (
+    prompts, sampling = evaluation["prompts"], evaluation["sampling"]
+    return (
         f"{prompts['count']} prompts ({prompts['source']}), at temperature {sampling['temperature']}, "
-        f"{evaluation['date']}. "
-        f"Sets are measured over the {record['common']} prompts that each of them has a text for."
+        f"{evaluation['date']}. {_sets(record)}"
     )
+
+
+def _sets(record: dict[str, Any]) -> str:
+    """What the sets are, and over what they are measured."""
+    text = f"Sets of texts are measured over the {record['common']} prompts that each of them has a text for."
     if record["baseline"] and record["task"] != "refine":
         text += (
             f" The baseline is Self-Instruct (Wang et al. 2023) by {title_of(record['baseline']['model'])}: eight "
@@ -136,8 +144,11 @@ def _measures(record: dict[str, Any]) -> str:
     ):
         lines.append([label, *(_cell(found[key]) for found in sets.values())])
     if any(found.get("complexity") for found in sets.values()):
-        lines.append(["complexity, graded 1–10", *(_mean(found.get("complexity")) for found in sets.values())])
-        lines.append(["factual, judged", *(percent(found.get("factual")) for found in sets.values())])
+        judge = next(title_of(found["judge"]) for found in sets.values() if found.get("judge"))
+        lines.append(
+            [f"complexity from 1 to 10, says {judge}", *(_mean(found.get("complexity")) for found in sets.values())]
+        )
+        lines.append([f"nothing false, says {judge}", *(percent(found.get("factual")) for found in sets.values())])
     if record["coverage"]:
         reached = record["coverage"]["sets"]
         lines.append([f"coverage of the {record['coverage']['of']}", *(percent(reached.get(name)) for name in sets)])

@@ -9,6 +9,17 @@ from augmentlm import catalog
 from augmentlm.reports.charts import Bar, bars
 from augmentlm.reports.page import Figure
 
+_TASKS = {"refine": "Refine", "expand": "Expand", "pair": "Pair"}
+
+
+def task_title(record: dict[str, Any]) -> str:
+    return _TASKS[record["task"]]
+
+
+def judged_by(judged: Mapping[str, Any]) -> str:
+    """Who judged: a model by its name, or a reader, who was not told which text was whose."""
+    return title_of(judged["judge"]) + (" (a model)" if judged["kind"] == "model" else " (not told who wrote what)")
+
 
 def title_of(name: str) -> str:
     known = catalog.models().get(name)

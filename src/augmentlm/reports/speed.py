@@ -105,11 +105,11 @@ def _on_disk(entry: catalog.Model) -> int:
 
 
 def _machine() -> str:
-    """`2 cores, AMD EPYC …`."""
+    """`AMD EPYC …, cores: 2`."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{cores()} cores, {named[0] if named else platform.processor() or platform.machine()}"
+    return f"{named[0] if named else platform.processor() or platform.machine()}, cores: {cores()}"
 
 
 def main() -> None:

@@ -84,7 +84,7 @@ class _Compare:
         voted = [self.votes, self.after, self.verdict, self.standing]
         for choice, button in zip(CHOICES, buttons, strict=True):
             button.click(self._voter(choice), [self.duel, context.language], voted, queue=False, **PRIVATE)
-        view.change(self._look, [self.duel, view], self.texts, queue=False, **PRIVATE)
+        view.change(self._look, [self.duel, view, context.language], self.texts, queue=False, **PRIVATE)
         chosen = [self.prompt, place]
         another.click(_next_prompt, [task, place], chosen, queue=False, **PRIVATE)
         following.click(_next_prompt, [task, place], chosen, queue=False, **PRIVATE).then(None, js=_RUN, **PRIVATE)
@@ -158,7 +158,7 @@ class _Compare:
                 found[box] = markup.waiting(language, _fetched(duel))
         return found
 
-    def _written(self, duel: Duel, view: str, language: str = "en") -> Shown:
+    def _written(self, duel: Duel, view: str, language: str) -> Shown:
         found = {}
         for place, box, text in zip(PLACES, self.texts, duel.shown(), strict=True):
             side = duel.sides[place]
@@ -209,10 +209,10 @@ class _Compare:
             + f'<p class="alm-meta">{markup.escape(privacy)}</p>',
         }
 
-    def _look(self, duel: Duel | None, view: str) -> Shown:
+    def _look(self, duel: Duel | None, view: str, language: str) -> Shown:
         if duel is None or not duel.over:
             return {box: gr.skip() for box in self.texts}
-        return self._written(duel, view)
+        return self._written(duel, view, language)
 
 
 def _keep(duel: Duel, choice: Choice, votes: Votes | PassingVotes) -> tuple[Standing | None, Vote, Standing]:

@@ -133,7 +133,9 @@ def _judged(judged: dict[str, Any], names: list[str], language: str) -> str:
         bars.append((kind, label, judged[kind], share, share.share))
     key = "results.by_model" if judged.get("kind") == "model" else "results.by_reader"
     who = say(language, key, name=versus.title(judged["judge"]))
-    return versus.figure(f"{left} – {right}", who, bars, [], language)
+    itself = judged["judge"] in (judged["left"], judged["right"])
+    notes = [say(language, "results.judges_itself")] if itself else []
+    return versus.figure(f"{left} – {right}", who, bars, notes, language)
 
 
 def _rates(systems: dict[str, dict[str, Any]], language: str) -> str:

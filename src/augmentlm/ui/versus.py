@@ -83,6 +83,8 @@ def standing(found: Standing, language: str, before: Standing | None = None) -> 
         for kind, share in found.shares.items()
     ]
     notes = [_verdict(found, names, language)]
+    if found.judge in (found.left.model, found.right.model):
+        notes.append(say(language, "results.judges_itself"))
     if found.both_bad:
         notes.append(say(language, "results.both_bad", count=found.both_bad))
     if found.length:

@@ -4,7 +4,7 @@ import numpy
 import pytest
 import statsmodels.api as sm
 
-from augmentlm.arena.length import EVENTS, length_controlled
+from augmentlm.measures.length_control import EVENTS, length_controlled
 
 
 def simulated(theta: float, phi: float, longer: float, *, ties: float = 0.1, count: int = 4000, seed: int = 1):
