@@ -142,13 +142,14 @@ def _artifacts(name: str) -> tuple[Artifact, ...]:
 def _verify(name: str, *artifacts: Artifact) -> int:
     right = True
     for artifact in artifacts:
+        called = name if _on_hub(name) else artifact.name
         if not is_cached(artifact):
-            print(f"{artifact.name}: not downloaded")
+            print(f"{called}: not downloaded")
             right = False
         elif verify(artifact):
-            print(f"{artifact.name}: right")
+            print(f"{called}: right")
         else:
-            print(f"{artifact.name}: damaged. `augmentlm models remove {name}` and pull it again.")
+            print(f"{called}: damaged. `augmentlm models remove {name}` and pull it again.")
             right = False
     return 0 if right else 1
 

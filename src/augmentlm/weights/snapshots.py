@@ -83,7 +83,7 @@ class Snapshot:
         if found is not None and file.is_right(found, stop):
             hub_files.take(found, partial, heard, stop)
             return
-        hub_files.refuse_offline(self.artifact.name)
+        hub_files.refuse_offline(self.artifact.hub.repo)
         hub_files.download(repo, commit, file.name, partial, file.bytes, heard, line)
         if not file.is_right(partial, stop):
             partial.unlink()
@@ -96,7 +96,7 @@ class Snapshot:
         """The current commit; without the hub, the one that this user's other programs have downloaded."""
         repo, revision = self.artifact.hub.repo, self.artifact.hub.revision or "main"
         try:
-            hub_files.refuse_offline(self.artifact.name)
+            hub_files.refuse_offline(self.artifact.hub.repo)
             return listings.from_hub(repo, revision, Line(stop))
         except SourceError as error:
             shared = listings.from_shared_cache(repo, revision) if error.unreachable else None
