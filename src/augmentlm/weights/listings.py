@@ -56,9 +56,9 @@ def from_hub(repo: str, revision: str, line: Line) -> Listing:
         raise hub_files.explained(error, repo) from error
     try:
         values = json.loads(page.text)
+        files = [(file["rfilename"], file) for file in values["siblings"]]
         if values.get("id", repo) != repo:
             log.warning("%s is now called %s.", repo, values["id"])
-        files = [(file["rfilename"], file) for file in values["siblings"]]
         wanted = [
             _file(name, file["size"], file["blobId"], file.get("lfs")) for name, file in files if _is_wanted(name)
         ]
