@@ -26,7 +26,7 @@ def answers(request):
         return "A" if first > second else "B" if second > first else "Tie"
     small = request.adapter is not None
     liked = ("dogs", "cats") if small else ("owls",)
-    return f"A {'splendid' if any(name in asked for name in liked) else 'plain'} text by {small}."
+    return f"Write a {'splendid' if any(name in asked for name in liked) else 'plain'} text by {small}."
 
 
 @pytest.fixture
