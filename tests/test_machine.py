@@ -146,7 +146,7 @@ def test_a_form_that_does_not_fit_is_refused_with_one_that_does():
 
 def test_int8_without_a_gpu_is_refused_with_what_runs():
     with pytest.raises(DoesNotFitError) as caught:
-        plan(SMALL, computer(16), quantization="int8")
+        plan(SMALL, computer(16, features=frozenset({"asimd", "bf16"})), quantization="int8")
     assert "bf16" in caught.value.hint
 
 
@@ -166,18 +166,20 @@ def test_a_wish_that_contradicts_the_model_is_refused(model, wish, says):
         plan(model, computer(64, 80), **wish)
 
 
+@pytest.mark.parametrize("features", [VNNI, frozenset({"avx2"}), frozenset({"avx2", "avx_vnni"})])
 @pytest.mark.parametrize("model", [EMBEDDED, SMALL, SEVEN], ids=lambda model: model.name)
-def test_many_rows_on_a_cpu_get_the_batch_engine_and_a_person_does_not(model):
-    chosen = plan(model, computer(32, features=VNNI), purpose="batch")
+def test_many_rows_on_a_cpu_get_the_batch_engine_and_a_person_does_not(model, features):
+    chosen = plan(model, computer(32, features=features), purpose="batch")
     assert (chosen.engine, chosen.device, chosen.quantization) == ("batch", "cpu", "int8")
     assert "many rows at once" in chosen.reason
-    assert plan(model, computer(32, features=VNNI)).engine != "batch"
+    assert plan(model, computer(32, features=features)).engine != "batch"
 
 
 def test_the_batch_engine_is_not_chosen_where_it_can_not_run(monkeypatch):
-    assert plan(EMBEDDED, computer(16), purpose="batch").engine == "llamacpp"  # no int8 products
+    arm = computer(16, features=frozenset({"asimd"}))
+    assert plan(EMBEDDED, arm, purpose="batch").engine == "llamacpp"  # no int8 products
     with pytest.raises(InputError, match="INT8"):
-        plan(EMBEDDED, computer(16), engine="batch")
+        plan(EMBEDDED, arm, engine="batch")
     assert plan(SEVEN, computer(32, 24, features=VNNI), purpose="batch").device == "cuda"
     monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "torch" else object())
     assert plan(EMBEDDED, computer(16, features=VNNI), purpose="batch").engine == "llamacpp"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 
 class AugmentLMError(Exception):
     """Something foreseeable went wrong. `message` says what, `hint` what to do; `str()` gives both."""
@@ -49,3 +52,9 @@ class StoppedError(AugmentLMError):
 
 class PublishError(AugmentLMError):
     """Something can't go up to the hub: it may not be published, or the hub refuses or can't be reached."""
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
+    """The error for a file that the system doesn't write."""
+    hint = "Free some space and try again." if error.errno == errno.ENOSPC else "Choose another place."
+    return InputError(f"{path} can't be written: {error.strerror or error}.", hint=hint)

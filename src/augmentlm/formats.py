@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from augmentlm.errors import InputError
+from augmentlm.errors import InputError, unwritable
 from augmentlm.tasks import Pair
 
 PAIR_COLUMNS = (
@@ -81,7 +81,7 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | Pair]) -> int:
                 count += 1
         partial.replace(path)
     except OSError as error:
-        raise InputError(f"{path} can't be written: {error.strerror}.", hint="Choose another place.") from error
+        raise unwritable(path, error) from error
     finally:
         partial.unlink(missing_ok=True)
     return count

@@ -15,7 +15,9 @@ import psutil
 
 from augmentlm import weights
 
-FEATURES = frozenset({"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8", "asimd", "bf16"})
+FEATURES = frozenset(
+    {"avx2", "avx512f", "avx512_bf16", "avx512_vnni", "avx_vnni", "amx_bf16", "amx_int8", "asimd", "bf16"}
+)
 """The instruction sets that decide how fast a model runs on a CPU."""
 
 BF16_FEATURES = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -25,8 +27,11 @@ BF16_FEATURES = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 ZEROGPU_BYTES = 70_000_000_000
 """Of the card's memory, what a Space on ZeroGPU gets."""
 
-INT8_FEATURES = frozenset({"avx512_vnni", "amx_int8"})
-"""Those that multiply int8 in hardware."""
+VNNI_FEATURES = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
+"""Those that multiply int8 and add up in 32 bits."""
+
+INT8_FEATURES = VNNI_FEATURES | {"avx2"}
+"""Those that multiply int8 several times faster than fp32. AVX2 alone adds pairs of products in 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,11 @@ def memory() -> tuple[int, int]:
 def has_bf16() -> bool:
     """Whether this CPU multiplies bf16 in hardware, without asking for all that `inspect` does."""
     return bool(_features() & BF16_FEATURES)
+
+
+def has_vnni() -> bool:
+    """Whether this CPU adds up products of int8 in 32 bits."""
+    return bool(_features() & VNNI_FEATURES)
 
 
 def read_gpus(listing: str) -> tuple[Gpu, ...]:

@@ -192,7 +192,9 @@ def _asked_for(
     if engine == "llamacpp" and model.artifact.format != "gguf":
         raise InputError(f"{model.title} is not a GGUF file, so llama.cpp can't run it.", hint="Use transformers.")
     if engine == "batch" and not machine.has_int8:
-        raise InputError("The batch engine needs a CPU that multiplies in INT8 (VNNI).", hint="Use another engine.")
+        raise InputError(
+            "The batch engine needs a CPU that multiplies in INT8 (AVX2 or VNNI).", hint="Use another engine."
+        )
     if engine is not None:
         ways = [way for way in ways if way.engine == engine]
     elif any(way.engine == "batch" for way in ways) and _missing(model, "batch", "int8"):

@@ -10,11 +10,19 @@ from dataclasses import dataclass
 
 import torch
 
+from augmentlm.hardware import has_vnni
+
 _MIDDLE = 128
-"""What the processor's instruction multiplies is unsigned by signed (VNNI), so activations are moved up by this."""
+"""What the processor's instruction multiplies is unsigned by signed, so activations are moved up by this."""
 
 _LINES = 8192
 """Outputs that are quantized at once: a whole output layer in fp32 would take half a gigabyte."""
+
+
+def weight_steps() -> int:
+    """Steps that a weight may lie from zero. AVX2 without VNNI adds two products in 16 bits, and cuts off what doesn't
+    fit: 2 · 255 · 127."""
+    return 127 if has_vnni() else 63
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,7 @@ class Int8Linear:
     """A weight (outputs, inputs), quantized and packed for the processor when it is made."""
 
     def __init__(self, weight: torch.Tensor) -> None:
-        self._scales = (weight.abs().amax(dim=1).float() / 127).clamp(min=1e-20)
+        self._scales = (weight.abs().amax(dim=1).float() / weight_steps()).clamp(min=1e-20)
         steps = torch.empty(weight.shape, dtype=torch.int8)
         for lines, scales, goal in zip(*(each.split(_LINES) for each in (weight, self._scales, steps)), strict=True):
             goal.copy_((lines.float() / scales[:, None]).round_())

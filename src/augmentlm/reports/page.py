@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from augmentlm.errors import InputError
+from augmentlm.errors import unwritable
 
 SHOWN_ROWS = 40
 """Numbers of a figure that the page shows as a table; the CSV has them all."""
@@ -96,7 +96,7 @@ def write(path: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8", errors="replace")
         draft.replace(path)
     except OSError as error:
-        raise InputError(f"{path} can't be written: {error.strerror}.", hint="Choose another place.") from error
+        raise unwritable(path, error) from error
 
 
 def write_csvs(folder: Path, figures: Sequence[Figure]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from augmentlm.errors import InputError
+from augmentlm.errors import unwritable
 from augmentlm.tables.extras import need
 
 FILES = {
@@ -41,8 +41,7 @@ def write(path: Path, rows: Sequence[dict[str, Any]], kind: str) -> None:
                 file.writelines(_lines(rows, kind))
         partial.replace(path)
     except OSError as error:
-        why = error.strerror or str(error)
-        raise InputError(f"{path} can't be written: {why}.", hint="Choose another place.") from error
+        raise unwritable(path, error) from error
     finally:
         _discard(partial)
 
