@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs
 
 import yaml
 from fastapi import FastAPI, Request, Response
@@ -210,13 +211,35 @@ def app(hub: HubDouble) -> FastAPI:
         return {**known, "siblings": siblings, "cardData": card, "tags": card.get("tags", []), "sdk": repo.sdk}
 
     @served.get("/api/{kinds}/{namespace}/{name}/tree/{revision}")
-    async def tree(kinds: str, namespace: str, name: str, revision: str, request: Request) -> Any:
-        leaves = []
-        for path, content in commit_of(find(KINDS[kinds], f"{namespace}/{name}", request), revision).files.items():
-            kind, oid = digest(path, content)
-            leaf = {"type": "file", "path": path, "size": size(content), "oid": oid}
-            leaves.append({**leaf, "lfs": {**leaf, "pointerSize": 134}} if kind == "lfs" else leaf)
-        return leaves
+    @served.get("/api/{kinds}/{namespace}/{name}/tree/{revision}/{folder:path}")
+    async def tree(
+        kinds: str,
+        namespace: str,
+        name: str,
+        revision: str,
+        request: Request,
+        folder: str = "",
+        recursive: bool = False,
+    ) -> Any:
+        within, found = f"{folder}/" if folder else "", []
+        files = commit_of(find(KINDS[kinds], f"{namespace}/{name}", request), revision).files
+        for path, content in files.items():
+            inner, _, deeper = path.removeprefix(within).partition("/")
+            if not path.startswith(within):
+                continue
+            if recursive or not deeper:
+                found.append(leaf(path, content))
+            elif not any(each["path"] == within + inner for each in found):
+                found.append({"type": "directory", "path": within + inner, "oid": blob(inner.encode())})
+        if folder and not found:
+            raise _RefusedError(404, "EntryNotFound", "Entry not found")
+        return found
+
+    @served.post("/api/{kinds}/{namespace}/{name}/paths-info/{revision}")
+    async def paths_info(kinds: str, namespace: str, name: str, revision: str, request: Request) -> Any:
+        asked = parse_qs((await request.body()).decode())["paths"]
+        files = commit_of(find(KINDS[kinds], f"{namespace}/{name}", request), revision).files
+        return [leaf(path, files[path]) for path in asked if path in files]
 
     @served.get("/api/collections")
     async def collections(request: Request) -> Any:
@@ -273,6 +296,13 @@ def app(hub: HubDouble) -> FastAPI:
         return StreamingResponse(body, status, headers, media_type="application/octet-stream")
 
     return served
+
+
+def leaf(path: str, content: Content) -> dict[str, Any]:
+    """A file as a listing tells it."""
+    kind, oid = digest(path, content)
+    told = {"type": "file", "path": path, "size": size(content), "oid": oid}
+    return {**told, "lfs": {**told, "pointerSize": 134}} if kind == "lfs" else told
 
 
 def blocks(content: Content, first: int, last: int) -> Iterator[bytes]:
