@@ -33,6 +33,7 @@ from augmentlm.distill.sets import read_rows
 from augmentlm.engines.base import Engine, Request
 from augmentlm.engines.convert import dequantise
 from augmentlm.engines.tokens import ChatTokenizer
+from augmentlm.hardware import has_bf16
 from augmentlm.tasks import Message, parse, render
 from augmentlm.weights import fetch_model
 
@@ -40,12 +41,15 @@ DATA = Path(__file__).parents[1] / "data"
 MODEL = catalog.model("augmentlm-0.5b-refine")
 SAMPLING = Sampling(temperature=0.3, top_p=0.9, top_k=50, max_tokens=256)
 DISTILABEL = "1.5.3"
+WHOLE, DTYPE = ("bf16", "bfloat16") if has_bf16() else ("fp32", "float32")
+"""What torch is fastest in here, for all that is not quantized: a CPU without bf16 instructions crawls in it."""
+
 TITLES = {
     "batch": "AugmentLM for many rows: int8, refilled",
-    "rows": "AugmentLM on transformers: bf16, 32 rows",
+    "rows": f"AugmentLM on transformers: {WHOLE}, 32 rows",
     "llamacpp": "llama.cpp (Q4_K_M), 8 slots",
-    "loop": "plain loop: transformers `generate`, bf16, a row at a time",
-    "distilabel": f"distilabel {DISTILABEL} `TransformersLLM`, bf16",
+    "loop": f"plain loop: transformers `generate`, {WHOLE}, a row at a time",
+    "distilabel": f"distilabel {DISTILABEL} `TransformersLLM`, {WHOLE}",
 }
 SHARES = {"batch": 1.0, "rows": 0.3, "llamacpp": 0.3, "loop": 0.04, "distilabel": 0.04}
 """Of the prompts, so that each engine works for one to two minutes."""
@@ -163,7 +167,7 @@ def rows(wanted: Sequence[str]) -> Run:
         lambda: TransformersEngine(
             dequantise(fetch_model(MODEL)),
             MODEL.chat,
-            quantization="bf16",
+            quantization=WHOLE,
             device="cpu",
             adapters={MODEL.name: adapter()},
         ),
@@ -188,7 +192,7 @@ def loop(wanted: Sequence[str]) -> Run:
     assert MODEL.chat
     folder = merged()
     started = time.perf_counter()
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype="bfloat16")
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=DTYPE)
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
     def answer(prompt: str) -> str:
@@ -223,6 +227,7 @@ def distilabel(wanted: Sequence[str]) -> Run:
     folder = merged()
     job = {
         "folder": str(folder),
+        "dtype": DTYPE,
         "sampling": settings(),
         "chats": [[asdict(message) for message in chat(prompt)] for prompt in wanted],
     }
@@ -318,8 +323,9 @@ same run, cold weights). The batch engine writes {100 * best.speed / limit:.0f} 
 
 Held-out prompts of `data/refine`, refined with the adapter of {MODEL.name}; temperature {SAMPLING.temperature}, top_p
 {SAMPLING.top_p}, top_k {SAMPLING.top_k}, at most {SAMPLING.max_tokens} tokens. A row is accepted when no check of the
-task speaks against it. The slow engines got the first few of the same prompts. Each ran in a process of its own after a
-row to warm up; loading is not counted.
+task speaks against it. The slow engines got the first few of the same prompts, so that each worked for a minute or two.
+What isn't quantized is computed in {WHOLE}, which suits this CPU. Each ran in a process of its own after a row to warm
+up; loading is not counted.
 
 {setting("torch", "transformers", "xllamacpp")}
 

@@ -12,7 +12,7 @@ from distilabel.models.llms import TransformersLLM
 
 job = json.load(sys.stdin)
 started = time.perf_counter()
-llm = TransformersLLM(model=job["folder"], device="cpu", torch_dtype="bfloat16")
+llm = TransformersLLM(model=job["folder"], device="cpu", torch_dtype=job["dtype"])
 llm.load()
 load = time.perf_counter() - started
 

@@ -137,6 +137,14 @@ def test_rejects_are_kept_with_text_reason_and_evidence(work, out) -> None:
     assert copies[0]["provenance"]["steps"][0]["model"] == "augmentlm-0.5b-expand"
 
 
+def test_a_copy_of_a_refined_seed_is_told_as_that(work) -> None:
+    def script(request: Request) -> str:
+        return request.messages[-1].content if expands(request) else f"{dreamed(request)} in plain words"
+
+    found, _ = work(script, seeds=["Paint a boat"], n=1, steps=["refine", "expand"])
+    assert {record.evidence for record in found.rejected} == {"1.00 ROUGE-L with the refined seed"}
+
+
 def test_a_step_is_not_spent_on_what_an_earlier_one_rejected(work) -> None:
     engine = Counting(lambda request: "Paint a boat" if expands(request) else "Fine.")
     found, _ = work(engine, seeds=["Paint a boat"], n=2)

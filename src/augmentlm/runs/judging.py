@@ -33,6 +33,7 @@ class Judge:
         self._most = spec.checks.most_words or max(LONGEST_WORDS, 2 * longest)
         task = spec.steps[place].task
         so_far = [step.task for step in spec.steps[: place + 1]]
+        self._refined = "refine" in so_far[:-1]
         self._marks = task == "judge"
         self._least_score = spec.checks.least_score
         self._measures = task not in ("respond", "judge")
@@ -57,6 +58,8 @@ class Judge:
         if self._marks:
             return self._marked(candidate, text)
         code, evidence = text.code, text.evidence
+        if code == "near_copy" and self._refined:  # what the text grew from is no seed as the user knows it
+            evidence = evidence.replace("the seed", "the refined seed")
         if not code and self._measures:
             finding = length(example.instruction, self._least, self._most)
             if finding:
