@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
+import time
 
 import pytest
 
 from augmentlm import catalog
+from augmentlm.arena.duel import Duel
 from augmentlm.arena.votes import Votes
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import EngineError
 from augmentlm.ui.answers import answers_to
-from augmentlm.ui.compare import CHOICES, _Compare, _next_prompt
+from augmentlm.ui.compare import CHOICES, _Compare, _keep, _next_prompt
 from augmentlm.ui.context import Context
 from scripted_duel import LONG, TwoPool, breaks, says
 from scripted_page import run_to_end
@@ -101,7 +103,7 @@ def test_where_strangers_visit_a_vote_is_written_nowhere(compare, tmp_path) -> N
     tab.context.local = False
     assert "You preferred" in tab._vote("a", duel, "en", "one")[tab.verdict]
     shown = tab._vote("a", duel, "en", "one")[tab.standing]
-    assert "1 vote" in shown and "forgotten when you close this page" in shown
+    assert "votes: 1" in shown and "forgotten when you close this page" in shown
     assert len(tab.context.votes("one").all()) == 1 and not list(tmp_path.iterdir())
 
 
@@ -206,6 +208,25 @@ def test_stop_keeps_what_is_there_to_be_voted_on(compare) -> None:
     tab._vote("tie", duel, "en")
     [vote] = Votes().all()
     assert not vote.whole and vote.left.text == vote.right.text == duel.shown()[0]
+
+
+def test_a_vote_that_is_still_being_kept_is_no_stop(compare, monkeypatch) -> None:
+    start, add = Duel.start, Votes.add
+
+    def vote(duel: Duel) -> None:
+        while not all(duel.shown()):
+            time.sleep(0.01)
+        with duel.voting:
+            _keep(duel, "tie", Votes())
+
+    def start_and_vote(duel: Duel, stop: threading.Event) -> None:
+        start(duel, stop)
+        threading.Thread(target=vote, args=(duel,)).start()
+
+    monkeypatch.setattr(Duel, "start", start_and_vote)
+    monkeypatch.setattr(Votes, "add", lambda votes, given: (time.sleep(0.5), add(votes, given)))
+    tab, shown, duel = compare(LONG, LONG)
+    assert duel.vote is not None and "Stopped." not in shown[-1][tab.notes] and tab.votes not in shown[-1]
 
 
 def test_markup_is_shown_as_text(compare) -> None:

@@ -90,7 +90,7 @@ def test_a_judge_of_its_own_texts_is_named_as_such(cards, home) -> None:
     assert said not in shipped("en")
     given("right", judge="qwen2.5-coder-1.5b-instruct")
     given("left")
-    assert voted("en").count(said) == 1
+    assert voted("en", Votes()).count(said) == 1
     by_itself = {**REPORT["judged"][0], "kind": "model", "judge": "qwen2.5-coder-1.5b-instruct"}
     (cards / "a" / "eval.json").write_text(json.dumps({**REPORT, "judged": [by_itself]}))
     assert said in shipped("en")
@@ -107,7 +107,9 @@ def test_a_report_that_can_not_be_read_is_left_out(cards, capsys) -> None:
 
 def test_every_evaluation_that_comes_along_is_shown() -> None:
     reports = list(catalog.cards_folder().glob("*/eval.json"))
-    assert shipped("en").count("<section") == len(reports)
+    page = shipped("en")
+    assert page.count("<section") == len(reports)
+    assert page.index("Refine a prompt") < page.index("Expand an instruction") < page.index("Make a pair")
 
 
 def test_votes_are_told_apart_by_judge(home) -> None:

@@ -130,9 +130,10 @@ class _Compare:
             if now != shown:
                 yield now
                 shown = now
-        stopped = flag.is_set() and duel.vote is None
         if flag.is_set():
-            duel.freeze()
+            with duel.voting:  # a vote stops both before it is kept
+                duel.freeze()
+        stopped = flag.is_set() and duel.vote is None
         for side in duel.sides.values():
             if side.problem:
                 report(side.problem)

@@ -19,6 +19,7 @@ from augmentlm.ui.running import Shown
 from augmentlm.ui.texts import say
 
 REPORT = "eval.json"
+_ORDER = ("refine", "expand", "pair")
 _SHOWN = ("valid", "not_answered", "facts_kept", "language_kept", "novel", "same_kind", "good")
 """The rates that say most, in this order; the card of a model has them all."""
 
@@ -91,7 +92,8 @@ def voted(language: str, votes: Votes | PassingVotes) -> str:
 
 def shipped(language: str) -> str:
     """The evaluations that stand beside the model cards; a report that can't be read is left out."""
-    sets = [_evaluation(found, language) for found in _reports()]
+    found = sorted(_reports(), key=lambda each: _ORDER.index(each["task"]))
+    sets = [_evaluation(each, language) for each in found]
     return "".join(sets) or markup.empty(say(language, "results.nothing_shipped"))
 
 
@@ -102,7 +104,11 @@ def _reports() -> Iterator[dict[str, Any]]:
         except (OSError, ValueError) as error:
             report(error)
             continue
-        if isinstance(found, dict) and found.keys() >= {"task", "systems", "prompts", "date", "judged"}:
+        if (
+            isinstance(found, dict)
+            and found.keys() >= {"systems", "prompts", "date", "judged"}
+            and found.get("task") in _ORDER
+        ):
             yield found
 
 
