@@ -43,6 +43,26 @@ def test_elsewhere_there_are_a_few_plain_lines() -> None:
     assert len(lines) == 5
 
 
+def test_the_conversion_after_a_download_has_a_line_of_its_own() -> None:
+    out, clock = Terminal(), [0.0]
+    with DownloadProgress(out, now=lambda: clock[0]) as progress:
+        progress(100, 100)
+        for second in (0, 10, 20):
+            clock[0] = second
+            progress(second, 100, "convert")
+    drawn = out.getvalue().split("\r\x1b[K")
+    assert drawn[-2] == "Converting the model (20 %, 80 s left)"
+    assert drawn[-1] == ""
+
+
+def test_elsewhere_the_log_alone_tells_of_a_conversion() -> None:
+    out = io.StringIO()
+    with DownloadProgress(out) as progress:
+        for done in (0, 50, 100):
+            progress(done, 100, "convert")
+    assert out.getvalue() == ""
+
+
 def test_weights_that_are_here_already_are_not_mentioned() -> None:
     for out in (io.StringIO(), Terminal()):
         with DownloadProgress(out) as progress:

@@ -63,7 +63,7 @@ def worked(monkeypatch) -> list[Path]:
     """Folders that were filled, with nothing much, in place of a conversion."""
     folders = []
 
-    def work(gguf: Path, folder: Path, stop: threading.Event) -> None:
+    def work(gguf: Path, folder: Path, meter, stop: threading.Event) -> None:
         folders.append(folder)
         time.sleep(0.5)
         for name in ("config.json", "model.safetensors", "tokenizer.json"):
@@ -78,6 +78,31 @@ def test_who_waits_is_told_why(tiny_gguf, home, worked, caplog):
     dequantise(tiny_gguf)
     dequantise(tiny_gguf)
     assert caplog.messages == ["Converting tiny.gguf for torch, once: it takes a minute or two."]
+
+
+def test_who_waits_sees_how_far_it_is_and_then_that_it_is_over(tiny_gguf, home):
+    told = []
+    folder = dequantise(tiny_gguf, progress=lambda *what: told.append(what))
+    assert {(total, work) for _, total, work in told} == {(100, "convert")}
+    shares = [done for done, *_ in told]
+    assert shares == sorted(shares) and shares[-1] == 100
+    assert any(0 < share < 100 for share in shares)
+    assert sorted(path.name for path in folder.glob(".*")) == []
+
+
+def test_who_waits_for_another_process_sees_how_far_that_is(tiny_gguf, home):
+    partial = home / "converted" / ".tiny.abc.part"
+    partial.mkdir(parents=True)
+    (partial / ".tally").write_bytes(bytes(40))
+    told, stop = [], threading.Event()
+
+    def hear(*what) -> None:
+        told.append(what)
+        stop.set()
+
+    with FileLock(home / "converted" / ".tiny.lock"), pytest.raises(StoppedError):
+        dequantise(tiny_gguf, progress=hear, stop=stop)
+    assert told == [(40, 100, "convert")]
 
 
 def test_those_who_ask_at_once_share_one_conversion(tiny_gguf, home, worked):
@@ -107,7 +132,7 @@ def test_stop_ends_a_conversion_and_leaves_nothing(tiny_gguf, home):
     threading.Timer(1, stop.set).start()
     started = time.monotonic()
     with pytest.raises(StoppedError):
-        dequantise(tiny_gguf, stop)
+        dequantise(tiny_gguf, stop=stop)
     assert time.monotonic() - started < 5
     assert visible(home) == []
 
@@ -118,7 +143,7 @@ def test_stop_ends_the_wait_for_another_conversion(tiny_gguf, home):
     with FileLock(home / "converted" / ".tiny.lock"):
         threading.Timer(0.3, stop.set).start()
         with pytest.raises(StoppedError):
-            dequantise(tiny_gguf, stop)
+            dequantise(tiny_gguf, stop=stop)
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path, home):

@@ -25,7 +25,7 @@ def engine():
     pool = LimitedPool(
         SMALL,
         fetch=lambda plan, progress, stop: None,
-        make=lambda plan, weights, stop: ScriptedEngine(lambda request: "one two three four five"),
+        make=lambda plan, weights, progress, stop: ScriptedEngine(lambda request: "one two three four five"),
         free_bytes=lambda device: 2**40,
     )
     machine = Machine(16 * 2**30, 16 * 2**30, 2**40, 2, frozenset(), ())
@@ -66,7 +66,7 @@ def test_every_door_goes_through_the_pool(monkeypatch):
     pool = LimitedPool(
         Limits(characters=30),
         fetch=lambda plan, progress, stop: None,
-        make=lambda plan, weights, stop: ScriptedEngine(lambda request: "fine"),
+        make=lambda plan, weights, progress, stop: ScriptedEngine(lambda request: "fine"),
         free_bytes=lambda device: 2**40,
     )
     refine = load("refine", "augmentlm-0.5b-refine", pool=pool)

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -15,6 +16,14 @@ from augmentlm.tasks import Message
 from tiny_models import write_adapter, write_gguf
 
 ENGINES = {"llamacpp": "LlamaCppEngine", "transformers": "TransformersEngine"}
+
+
+def unheard(*told) -> None:
+    """Nobody listens."""
+
+
+def note(told: list[tuple], *what) -> None:
+    told.append(what)
 
 
 @pytest.fixture
@@ -38,9 +47,11 @@ def test_each_backend_gets_the_adapters_of_all_models_on_the_base_and_writes_the
     model, file = tiny
     texts: dict[str, dict[str | None, str]] = {}
     for engine, kind in ENGINES.items():
-        loaded = load(Plan(model, engine, "fp32", "cpu", 0, ""), file, threading.Event())
+        told: list[tuple] = []
+        loaded = load(Plan(model, engine, "fp32", "cpu", 0, ""), file, partial(note, told), threading.Event())
         try:
             assert type(loaded).__name__ == kind
+            assert {work for *_, work in told} == ({"convert"} if engine == "transformers" else set())
             texts[engine] = {name: write(loaded, name) for name in (None, "tiny-refine", "tiny-expand")}
             with pytest.raises(EngineError, match="elsewhere is not loaded"):
                 write(loaded, "elsewhere")
@@ -52,7 +63,7 @@ def test_each_backend_gets_the_adapters_of_all_models_on_the_base_and_writes_the
 
 def test_the_batch_engine_gets_the_same_file_converted_and_the_same_adapters(tiny):
     model, file = tiny
-    loaded = load(Plan(model, "batch", "int8", "cpu", 0, ""), file, threading.Event())
+    loaded = load(Plan(model, "batch", "int8", "cpu", 0, ""), file, unheard, threading.Event())
     assert type(loaded).__name__ == "BatchEngine"
     assert len({write(loaded, name) for name in (None, "tiny-refine", "tiny-expand")}) == 3
     loaded.close()
@@ -67,4 +78,4 @@ def write(engine, adapter: str | None) -> str:
 def test_a_model_that_does_not_write_is_refused():
     embedder = catalog.model("all-minilm-l6-v2")
     with pytest.raises(EngineError, match="doesn't write text"):
-        load(Plan(embedder, "transformers", "fp32", "cpu", 0, ""), None, threading.Event())
+        load(Plan(embedder, "transformers", "fp32", "cpu", 0, ""), None, unheard, threading.Event())

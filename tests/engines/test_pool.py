@@ -13,6 +13,7 @@ from augmentlm.engines.pool import EnginePool, default_pool
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import EngineError, StoppedError, WeightsError
 from augmentlm.machine import OVERHEAD, Plan
+from augmentlm.weights import Told
 
 GIB = 1024**3
 PATIENCE = 10
@@ -52,8 +53,9 @@ class Computer:
         progress(10, 10)
         return Path("weights.gguf")
 
-    def make(self, plan, path, stop) -> ScriptedEngine:
+    def make(self, plan, path, progress, stop) -> ScriptedEngine:
         computer = self
+        progress(1, 100, "convert")
 
         class Engine(ScriptedEngine):
             def close(self) -> None:
@@ -74,13 +76,13 @@ class Lease(threading.Thread):
     def __init__(self, pool: EnginePool, plan: Plan, stop: threading.Event | None = None) -> None:
         super().__init__(daemon=True)
         self.pool, self.plan, self.stop = pool, plan, stop
-        self.heard: list[tuple[int, int]] = []
+        self.heard: list[Told] = []
         self.is_under_way = threading.Event()
         self.start()
         assert self.is_under_way.wait(PATIENCE)
 
-    def hear(self, done: int, total: int) -> None:
-        self.heard.append((done, total))
+    def hear(self, *told) -> None:
+        self.heard.append(Told(*told))
         self.is_under_way.set()
 
     def run(self) -> None:
@@ -132,12 +134,13 @@ def test_three_who_ask_at_once_load_it_once(slow):
     assert len(slow.made) == 1 and engines[0] is engines[1] is engines[2]
 
 
-def test_who_waits_for_another_hears_of_the_bytes_too(slow):
+def test_who_waits_for_another_hears_how_far_it_is_too(slow):
     pool = slow.pool()
     first, second = Lease(pool, REFINE), Lease(pool, EXPAND)
     slow.go_on.set()
     first.result(), second.result()
-    assert second.heard[0] == (5, 10) and second.heard[-1] == (10, 10)
+    assert second.heard[0] == Told(5, 10)
+    assert second.heard[-2:] == [Told(10, 10), Told(1, 100, "convert")]
 
 
 def test_who_waits_for_another_can_be_stopped_and_the_loading_goes_on(slow):
@@ -174,7 +177,7 @@ def test_a_failure_reaches_all_who_wait_and_the_next_lease_tries_again(slow):
 def test_two_models_download_at_once_and_load_one_after_the_other(slow):
     loading = threading.Lock()
 
-    def make(plan, path, stop):
+    def make(plan, path, progress, stop):
         assert loading.acquire(blocking=False), "both would count the same free memory as theirs"
         time.sleep(0.05)
         loading.release()

@@ -58,7 +58,7 @@ def test_a_space_is_its_app_its_requirements_and_the_package(name):
     assert {path for path in files if "/" not in path} == {"README.md", "app.py", "requirements.txt"}
     others = {path.partition("/")[0] for path in files if "/" in path}
     assert others == {"augmentlm"}
-    assert {"augmentlm/catalog.toml", "augmentlm/ui/texts.toml", "augmentlm/ui/style.css"} <= files.keys()
+    assert {"augmentlm/catalog.toml", "augmentlm/ui/texts.toml", "augmentlm/ui/style/frame.css"} <= files.keys()
     assert "augmentlm/model_cards/augmentlm-0.5b-refine/adapter_model.safetensors" in files
     assert not any("__pycache__" in path or path.endswith(".pyc") for path in files)
 

@@ -32,32 +32,32 @@ def tab(context, tmp_path, monkeypatch):
 
 
 def start(tab: _Dataset, text: str = SEEDS, *, recipe="expand,respond", n=5, flag=None, columns=("", "")) -> list:
-    table = tab._paste(text, "en")[tab.table]
+    table = tab.seeds.paste(text, "en")[tab.seeds.table]
     return run_to_end(tab._run(flag or threading.Event(), "en", table, *columns, recipe, n, "", "", 0.7, 256))
 
 
 def test_seeds_are_shown_as_they_are_read_with_what_is_left_out(tab) -> None:
     page = tab()
-    shown = page._paste('{"prompt": "Name a bird", "completion": "Wren"}\n{"prompt": NaN}\n{"pro', "en")
-    assert "1 seeds, read as prompt/completion; 1 of them with a response." in shown[page.preview]
-    assert "2 rows left out" in shown[page.preview]
-    assert "Line 2 holds NaN" in shown[page.preview]
-    assert shown[page.mapping]["visible"]
+    shown = page.seeds.paste('{"prompt": "Name a bird", "completion": "Wren"}\n{"prompt": NaN}\n{"pro', "en")
+    assert "1 seeds, read as prompt/completion; 1 of them with a response." in shown[page.seeds.preview]
+    assert "2 rows left out" in shown[page.seeds.preview]
+    assert "Line 2 holds NaN" in shown[page.seeds.preview]
+    assert shown[page.seeds.mapping]["visible"]
 
 
 def test_own_columns_are_chosen_from_a_list(tab) -> None:
     page = tab()
-    shown = page._paste('{"query": "Name a bird", "reply": "Wren"}', "en")
-    assert "No column is known here" in shown[page.preview]
-    assert [value for _, value in shown[page.columns[0]]["choices"]] == ["", "query", "reply"]
-    assert "with a response" in page._mapped(shown[page.table], "query", "reply", "en")
+    shown = page.seeds.paste('{"query": "Name a bird", "reply": "Wren"}', "en")
+    assert "No column is known here" in shown[page.seeds.preview]
+    assert [value for _, value in shown[page.seeds.columns[0]]["choices"]] == ["", "query", "reply"]
+    assert "with a response" in page.seeds.mapped(shown[page.seeds.table], "query", "reply", "en")
     ended = start(page, '{"query": "Name a bird", "reply": "Wren"}', columns=("query", "reply"))[-1]
     assert "5 of 5 accepted" in ended[page.progress]
 
 
 def test_markup_in_seeds_and_rows_stays_text(tab) -> None:
     page = tab(lambda request: f"{dreamed(request)} {NASTY}")
-    assert "<img" not in page._paste(json.dumps({"instruction": NASTY}), "en")[page.preview]
+    assert "<img" not in page.seeds.paste(json.dumps({"instruction": NASTY}), "en")[page.seeds.preview]
     shown = start(page, json.dumps({"instruction": NASTY}), n=2)
     assert all("<img" not in str(step.get(page.latest)) for step in shown)
     assert "<img" not in str(shown[-1][page.shelf.rejects])
@@ -115,7 +115,7 @@ def test_the_file_comes_in_the_form_that_is_chosen(tab) -> None:
 
 def test_an_estimate_says_what_the_run_would_take(tab) -> None:
     page = tab()
-    table = page._paste(SEEDS, "en")[page.table]
+    table = page.seeds.paste(SEEDS, "en")[page.seeds.table]
     shown = run_to_end(page._estimate(threading.Event(), "en", table, "", "", "expand", 400, "", "", 0.7, 256))
     assert "400 rows: about" in shown[-1][page.estimated]
     assert not (page.shelf.root()).exists()

@@ -79,7 +79,7 @@ def test_models_that_have_to_be_downloaded_say_how_much(monkeypatch, tmp_path) -
 
 def test_the_list_of_models_is_read_anew_when_it_is_opened(context, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path))
-    model, *_ = options.build(context(), "refine")
+    model = options.model_list(context(), "refine")
     events = get_blocks_context().fns.values()
     assert "downloads 15.2 GB first" in str(model.choices)
     (opened,) = [event for event in events if (model._id, "focus") in event.targets]

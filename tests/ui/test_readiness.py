@@ -47,7 +47,7 @@ def test_nothing_is_loaded_before_somebody_comes_and_then_once(warming) -> None:
     assert "Starting…" in readiness.html("en")
     for _ in range(5):
         readiness.start()
-    wait_for(lambda: readiness.state == "downloading")
+    wait_for(lambda: readiness.state == "coming")
     assert "Downloading the model, once: 1 MB of 500 MB" in readiness.html("en")
     assert 'role="progressbar"' in readiness.html("zh")
     warming.went.set()
@@ -55,6 +55,24 @@ def test_nothing_is_loaded_before_somebody_comes_and_then_once(warming) -> None:
     readiness.start()
     assert "Ready. Everything runs on this computer." in readiness.html("en")
     assert warming.times == 1
+
+
+def test_a_conversion_is_shown_as_a_download_is() -> None:
+    went = threading.Event()
+
+    def warm_up(progress) -> None:
+        progress(500_000_000, 500_000_000)
+        progress(40, 100, "convert")
+        went.wait(10)
+
+    readiness = Readiness(warm_up)
+    readiness.start()
+    wait_for(lambda: readiness.state == "coming")
+    assert "Converting the model to another format, once: 40 %" in readiness.html("en")
+    assert "正在转换模型格式（仅一次）：40%" in readiness.html("zh")
+    assert 'aria-valuenow="40"' in readiness.html("en")
+    went.set()
+    wait_for(lambda: readiness.look() == "ready")
 
 
 def test_a_model_that_somebodys_work_has_loaded_is_ready_after_all(warming) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from augmentlm.errors import StoppedError
 from augmentlm.ui.runs import Stops, follow
+from augmentlm.weights import Told
 
 
 def test_stop_stops_one_place_of_one_visitor() -> None:
@@ -52,7 +53,7 @@ def test_what_a_thread_makes_comes_in_order_and_its_progress_too() -> None:
 
     news = list(follow(work, threading.Event()))
     assert [item for step in news for item in step.items] == list(range(1000))
-    assert any(step.progress == (1, 2) for step in news)
+    assert any(step.progress == Told(1, 2) for step in news)
 
 
 def test_an_error_of_the_thread_is_raised_after_what_it_made() -> None:

@@ -11,6 +11,7 @@ from augmentlm import catalog
 from augmentlm.arena.contenders import Contender, resolve
 from augmentlm.engines.pool import EnginePool
 from augmentlm.tasks import check_input
+from augmentlm.weights import Told, Work
 
 ANSWER_TOKENS = 256
 """The longest answer: enough to see where it goes, soon enough on two cores."""
@@ -36,7 +37,7 @@ class Answers:
     def __init__(self, prompts: Sequence[str], by: Contender, pool: EnginePool | None) -> None:
         self.by = by
         self.answers = [Answer(str(check_input("respond", prompt))) for prompt in prompts]
-        self.progress: tuple[int, int] | None = None
+        self.progress: Told | None = None
         self._pool = pool
 
     @property
@@ -60,8 +61,8 @@ class Answers:
         finally:
             answer.over.set()
 
-    def _hear(self, done: int, total: int) -> None:
-        self.progress = (done, total)
+    def _hear(self, done: int, total: int, work: Work = "download") -> None:
+        self.progress = Told(done, total, work)
 
 
 def who_answers(right: Contender) -> Contender:

@@ -22,6 +22,7 @@ from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import InputError
 from augmentlm.results import Result
 from augmentlm.tasks import PROMPT_VERSION, Task, TaskInput, check_input
+from augmentlm.weights import Told, Work
 
 Place = Literal["a", "b"]
 Choice = Literal["a", "b", "tie", "both_bad"]
@@ -33,13 +34,14 @@ SETTLE_SECONDS = 0.7
 
 @dataclass
 class Writing:
-    """One side while it writes. `pieces` grow; then there is a `result` or a `problem`. `progress` is bytes fetched."""
+    """One side while it writes. `pieces` grow; then there is a `result` or a `problem`. `progress` tells how far its
+    weights are."""
 
     contender: Contender
     pieces: list[str] = field(default_factory=list)
     result: Result | None = None
     problem: BaseException | None = None
-    progress: tuple[int, int] | None = None
+    progress: Told | None = None
     augmenter: Augmenter | None = None
     ready: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
@@ -48,8 +50,8 @@ class Writing:
     def text(self) -> str:
         return "".join(self.pieces)
 
-    def hear(self, done: int, total: int) -> None:
-        self.progress = (done, total)
+    def hear(self, done: int, total: int, work: Work = "download") -> None:
+        self.progress = Told(done, total, work)
 
 
 class Duel:

@@ -1,4 +1,4 @@
-"""Progress on a terminal: of a download, one line that is redrawn; of rows, a line now and then."""
+"""Progress on a terminal: of weights, one line that is redrawn; of rows, a line now and then."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, TextIO
 
-from augmentlm.weights.disk import size
+from augmentlm.weights.disk import Work, size
 
 __all__ = ["DownloadProgress", "RowProgress", "duration", "size"]
 
@@ -18,37 +18,42 @@ _QUIET_SECONDS = 10.0  # between two lines about the same work: a row a line wou
 
 
 class DownloadProgress:
-    """Called with bytes done and bytes in all; a new total begins a new download. Leaving it clears the line."""
+    """Called with bytes done and bytes in all; a new total begins a new download. Leaving it clears the line.
+
+    It also shows the conversion that may follow. Without a terminal, the line in the log that announces it is enough.
+    """
 
     def __init__(self, out: TextIO, *, now: Callable[[], float] = time.monotonic) -> None:
         self._out = out
         self._now = now
         self._terminal = out.isatty()
-        self._total = -1
+        self._job: tuple[Work, int] = ("download", -1)
         self._started = self._drawn = 0.0
         self._start_bytes = self._step = 0
         self._open = False
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, work: Work = "download") -> None:
         now = self._now()
-        if total != self._total:
-            self._total, self._started, self._start_bytes, self._step = total, now, done, 0
-            if done < total and not self._terminal:
+        if (work, total) != self._job:
+            self._job, self._started, self._start_bytes, self._step = (work, total), now, done, 0
+            if done < total and not self._terminal and work == "download":
                 self._line(f"Downloading {size(total)}.")
-        elif self._terminal and (now - self._drawn >= _REDRAW_SECONDS or done >= total):
-            self._drawn = now
-            self._redraw(done, now)
+        elif self._terminal:
+            if now - self._drawn >= _REDRAW_SECONDS or done >= total:
+                self._drawn = now
+                self._redraw(done, now)
             if done >= total:
                 self.close()
-        elif not self._terminal and (step := _QUIET_STEPS * done // max(total, 1)) > self._step:
+        elif work == "download" and (step := _QUIET_STEPS * done // max(total, 1)) > self._step:
             self._step = step
             self._line(f"{size(done)} of {size(total)}" + ("." if done < total else ": done."))
 
     def _redraw(self, done: int, now: float) -> None:
-        elapsed, fetched = now - self._started, done - self._start_bytes
-        left = f", {duration(elapsed / fetched * (self._total - done))} left" if fetched > 0 and elapsed > 1 else ""
-        share = 100 * done // max(self._total, 1)
-        self._out.write(f"\r\x1b[KDownloading {size(done)} of {size(self._total)} ({share} %{left})")
+        work, total = self._job
+        elapsed, came = now - self._started, done - self._start_bytes
+        left = f", {duration(elapsed / came * (total - done))} left" if came > 0 and elapsed > 1 else ""
+        what = "Converting the model" if work == "convert" else f"Downloading {size(done)} of {size(total)}"
+        self._out.write(f"\r\x1b[K{what} ({100 * done // max(total, 1)} %{left})")
         self._out.flush()
         self._open = True
 

@@ -9,13 +9,14 @@ from augmentlm import catalog
 from augmentlm.engines.base import Engine
 from augmentlm.errors import EngineError
 from augmentlm.machine import Plan
+from augmentlm.weights import Progress
 
 
-def load(plan: Plan, weights: Path, stop: threading.Event) -> Engine:
+def load(plan: Plan, weights: Path, progress: Progress, stop: threading.Event) -> Engine:
     """The engine of a plan, with the adapters of all catalog models on its base, or the one that was pulled.
 
-    `weights` is what was fetched. A GGUF file that is to run on torch is first converted, once; `stop` ends that with
-    `StoppedError`. Raises `EngineError` when the weights can't be loaded.
+    `weights` is what was fetched. A GGUF file that is to run on torch is first converted, once: `progress` hears of
+    that, and `stop` ends it with `StoppedError`. Raises `EngineError` when the weights can't be loaded.
     """
     chat = plan.model.chat
     if chat is None:
@@ -33,7 +34,7 @@ def load(plan: Plan, weights: Path, stop: threading.Event) -> Engine:
     if plan.model.artifact.format == "gguf":
         from augmentlm.engines.convert import dequantise
 
-        weights = dequantise(weights, stop)
+        weights = dequantise(weights, progress=progress, stop=stop)
     if plan.engine == "batch":
         from augmentlm.engines.batched import BatchEngine
 

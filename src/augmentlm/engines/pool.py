@@ -15,14 +15,14 @@ from augmentlm.engines.loading import load
 from augmentlm.errors import EngineError, StoppedError
 from augmentlm.hardware import inspect, memory
 from augmentlm.machine import GB, OVERHEAD, Base, Device, Plan
-from augmentlm.weights import Progress, fetch_model
+from augmentlm.weights import Progress, Work, fetch_model
 
 IDLE_SECONDS = 15 * 60.0
 """After this long without work a base is unloaded. Loading it again takes about a second."""
 
 POLL_SECONDS = 0.05
 
-Make = Callable[[Plan, Path, threading.Event], Engine]
+Make = Callable[[Plan, Path, Progress, threading.Event], Engine]
 Fetch = Callable[[Plan, Progress, threading.Event], Path]
 
 
@@ -132,7 +132,7 @@ class EnginePool:
                     raise StoppedError()
             try:
                 self._make_room(base.plan)
-                engine = self._make(base.plan, weights, stop)
+                engine = self._make(base.plan, weights, base.tell, stop)
             finally:
                 self._memory.release()
         except BaseException as error:
@@ -191,7 +191,7 @@ class EnginePool:
 
 @dataclass(eq=False)
 class _Base:
-    """A base, loaded or on its way. `error` is what kept it from coming, `listeners` hear of the bytes."""
+    """A base, loaded or on its way. `error` is what kept it from coming, `listeners` hear how far it is."""
 
     plan: Plan
     listeners: list[Progress]
@@ -200,9 +200,9 @@ class _Base:
     leases: int = 0
     timer: threading.Timer | None = field(default=None)
 
-    def tell(self, done: int, total: int) -> None:
+    def tell(self, done: int, total: int, work: Work = "download") -> None:
         for listener in tuple(self.listeners):
-            listener(done, total)
+            listener(done, total, work)
 
     def wake(self) -> None:
         if self.timer:
@@ -214,7 +214,7 @@ class _Base:
             self.engine.close()
 
 
-def _unheard(done: int, total: int) -> None:
+def _unheard(done: int, total: int, work: Work = "download") -> None:
     """Nobody listens."""
 
 

@@ -52,10 +52,10 @@ def zero_pool(limits: Limits) -> LimitedPool:
     def fetch(plan: Plan, progress: Progress, stop: threading.Event) -> Any:
         return None if plan.engine == "transformers" else fetch_model(plan.model, progress=progress, stop=stop)
 
-    def make(plan: Plan, weights: Any, stop: threading.Event) -> Engine:
+    def make(plan: Plan, weights: Any, progress: Progress, stop: threading.Event) -> Engine:
         if plan.engine == "transformers":
             return ZeroGpuEngine(plan.model.artifact.name)
-        return load_usual(plan, weights, stop)
+        return load_usual(plan, weights, progress, stop)
 
     # The card has room for all that was preloaded, and is not here to be asked.
     return LimitedPool(limits, fetch=fetch, make=make, free_bytes=lambda device: 2**40)

@@ -61,7 +61,7 @@ def build_app(
         context = Context(engines, language, Readiness(warm_up, is_loaded=is_loaded, local=local), local)
         words = context.words
         with gr.Row(elem_classes="alm-head"):
-            words(gr.HTML, {"value": _masthead}, elem_classes="alm-masthead")
+            words(gr.HTML, {"value": _masthead})
             switch = words(gr.Button, {"value": "language_switch"}, size="sm", elem_classes="alm-switch")
         status = words(gr.HTML, {"value": context.readiness.html}, elem_id="status")
         with gr.Tabs(elem_classes="alm-tabs"):

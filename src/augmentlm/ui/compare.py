@@ -20,6 +20,7 @@ from augmentlm.ui import answers, entrants, markup, versus
 from augmentlm.ui.context import PRIVATE, Context, report, session
 from augmentlm.ui.running import Runner, Shown
 from augmentlm.ui.texts import Language, say
+from augmentlm.weights import Told
 
 TASKS: tuple[Task, ...] = ("refine", "expand", "pair")
 CHOICES: tuple[Choice, ...] = ("a", "b", "tie", "both_bad")
@@ -156,7 +157,7 @@ class _Compare:
             elif text:
                 found[box] = markup.writing(text)
             else:
-                found[box] = markup.waiting(language, _fetched(duel))
+                found[box] = markup.waiting(language, _coming(duel))
         return found
 
     def _written(self, duel: Duel, view: str, language: str) -> Shown:
@@ -231,10 +232,12 @@ def _keep(duel: Duel, choice: Choice, votes: Votes | PassingVotes) -> tuple[Stan
     return Standing.of(theirs) if theirs else None, vote, Standing.of([*theirs, vote])
 
 
-def _fetched(duel: Duel) -> tuple[int, int] | None:
-    """Bytes of both downloads together: apart, they would tell which is the larger model."""
-    known = [side.progress for side in duel.sides.values() if side.progress]
-    return (sum(done for done, _ in known), sum(total for _, total in known)) if known else None
+def _coming(duel: Duel) -> Told | None:
+    """How far the weights of both sides are together: apart, it would tell which is the larger model."""
+    told = [side.progress for side in duel.sides.values() if side.progress]
+    work = "convert" if told and all(each.work == "convert" for each in told) else "download"
+    same = [each for each in told if each.work == work]
+    return Told(sum(each.done for each in same), sum(each.total for each in same), work) if told else None
 
 
 def _next_prompt(task: Task, place: int | None) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from augmentlm.results import Result
 from augmentlm.ui import faults
 from augmentlm.ui.diff import diff
 from augmentlm.ui.texts import say
+from augmentlm.weights import Told
 from augmentlm.weights.disk import size
 
 _TAGS = {"added": "ins", "removed": "del"}
@@ -91,11 +92,18 @@ def error(problem: BaseException, language: str) -> str:
     return f'<div class="alm-note error" role="alert"><strong>{escape(message)}</strong> {escape(hint)}</div>'
 
 
-def waiting(language: str, progress: tuple[int, int] | None) -> str:
+def waiting(language: str, told: Told | None) -> str:
     """Instead of results, while the weights come."""
-    if progress is None or progress[0] >= progress[1]:
+    if told is None or told.done >= told.total:
         return f'<p class="alm-empty alm-pulse">{escape(say(language, "common.waiting"))}</p>'
-    return bar(say(language, "status.downloading", done=size(progress[0]), total=size(progress[1])), *progress)
+    return bar(coming(told, language), told.done, told.total)
+
+
+def coming(told: Told, language: str) -> str:
+    """What happens to the weights, and how far it is."""
+    if told.work == "convert":
+        return say(language, "status.converting", percent=100 * told.done // max(told.total, 1))
+    return say(language, "status.downloading", done=size(told.done), total=size(told.total))
 
 
 def bar(label: str, done: float, total: float) -> str:

@@ -20,7 +20,7 @@ from augmentlm.ui.pace import Pace
 from augmentlm.ui.running import Shown
 from augmentlm.ui.runs import follow
 from augmentlm.ui.texts import say
-from augmentlm.weights import Progress, fetch_model, is_cached
+from augmentlm.weights import Progress, Told, fetch_model, is_cached
 
 GROUPS: dict[str, tuple[Family, ...]] = {
     "models.embedded": ("embedded",),
@@ -68,7 +68,7 @@ class _Models:
         words = self.context.words
         with gr.Column(elem_classes="alm-card", min_width=280, elem_id=f"model-{model.name.replace('.', '-')}"):
             body = words(gr.HTML, {"value": lambda language: cards.card(model, self.machine, language)})
-            note = gr.HTML(elem_classes="alm-card-note")
+            note = gr.HTML()
             with gr.Row(elem_classes="alm-actions"):
                 download = words(
                     gr.Button,
@@ -128,7 +128,7 @@ class _Models:
         try:
             for news in follow(work, flag):
                 if news.progress:
-                    yield pace.bar("common.progress", news.progress, language)
+                    yield pace.bar(news.progress, _far(news.progress, language), language)
         except StoppedError:
             yield markup.note(say(language, "models.cancelled"))
         except Exception as error:  # whatever it is, the card says it in a sentence
@@ -154,3 +154,7 @@ class _Models:
     def _offered(self, model: Model) -> bool:
         """Downloads are offered for what is not here yet and can run here."""
         return self.context.local and not is_cached(model.artifact) and cards.runs_here(model, self.machine)
+
+
+def _far(told: Told, language: str) -> str:
+    return say(language, "common.progress", done=markup.size(told.done), total=markup.size(told.total))

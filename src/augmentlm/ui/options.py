@@ -85,12 +85,7 @@ def build(context: Context, task: Task) -> list[Any]:
     words, usual = context.words, catalog.default_sampling(task)
     with words(gr.Accordion, {"label": "common.options"}, open=False, elem_classes="alm-options"):
         with gr.Row():
-            model = words(
-                gr.Dropdown,
-                {"label": "options.model", "choices": lambda language: _models(task, language)},
-                value="",
-                filterable=False,
-            )
+            model = model_list(context, task)
             quantization = words(
                 gr.Dropdown,
                 {
@@ -101,10 +96,6 @@ def build(context: Context, task: Task) -> list[Any]:
                 value="",
                 filterable=False,
             )
-        # What had to be downloaded may be here by now.
-        model.focus(
-            lambda language: gr.update(choices=_models(task, language)), context.language, model, queue=False, **PRIVATE
-        )
         with gr.Row():
             temperature = _slider(context, "temperature", 0, 1.5, 0.05, usual.temperature)
             top_p = _slider(context, "top_p", 0.05, 1, 0.05, usual.top_p)
@@ -125,6 +116,20 @@ def build(context: Context, task: Task) -> list[Any]:
                     gr.Textbox, {"label": "options.api_key", "info": "options.api_key_info"}, type="password"
                 )
     return [model, quantization, temperature, top_p, top_k, max_tokens, seed, endpoint, endpoint_model, api_key]
+
+
+def model_list(context: Context, task: Task, label: str = "options.model") -> gr.Dropdown:
+    """The models that do a task, each with what it has to download first."""
+
+    def choices(language: Language) -> list[tuple[str, str]]:
+        return _models(task, language)
+
+    models = context.words(gr.Dropdown, {"label": label, "choices": choices}, value="", filterable=False)
+    # What had to be downloaded may be here by now.
+    models.focus(
+        lambda language: gr.update(choices=choices(language)), context.language, models, queue=False, **PRIVATE
+    )
+    return models
 
 
 def read(context: Context, values: tuple[Any, ...]) -> Settings:

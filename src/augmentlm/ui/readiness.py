@@ -12,9 +12,9 @@ from augmentlm.errors import AugmentLMError
 from augmentlm.ui import faults, markup
 from augmentlm.ui.pace import Pace
 from augmentlm.ui.texts import say
-from augmentlm.weights import Progress
+from augmentlm.weights import Progress, Told, Work
 
-State = Literal["starting", "downloading", "loading", "ready", "failed"]
+State = Literal["starting", "coming", "loading", "ready", "failed"]
 
 
 class Readiness:
@@ -36,7 +36,7 @@ class Readiness:
         self._local = local
         self._lock = threading.Lock()
         self._running = False
-        self._progress = (0, 0)
+        self._told = Told(0, 0)
         self._pace = Pace()
         self._error: BaseException | None = None
         self.state: State = "starting"
@@ -54,12 +54,13 @@ class Readiness:
             if self._running or self.state == "ready":
                 return
             self._running, self._error, self.state = True, None, "starting"
+            self._pace = Pace()
         threading.Thread(target=self._run, name="augmentlm-warm-up", daemon=True).start()
 
     def html(self, language: str) -> str:
         """The line at the top of the page."""
-        if self.state == "downloading":
-            bar = self._pace.bar("status.downloading", self._progress, language)
+        if self.state == "coming":
+            bar = self._pace.bar(self._told, markup.coming(self._told, language), language)
             return f'<div class="alm-status busy">{bar}</div>'
         kind = {"ready": "good", "failed": "bad"}.get(self.state, "busy")
         key = "ready_here" if self.state == "ready" and self._local else self.state
@@ -83,6 +84,6 @@ class Readiness:
         finally:
             self._running = False
 
-    def _hear(self, done: int, total: int) -> None:
-        self._progress = (done, total)
-        self.state = "downloading" if done < total else "loading"
+    def _hear(self, done: int, total: int, work: Work = "download") -> None:
+        self._told = Told(done, total, work)
+        self.state = "coming" if done < total else "loading"

@@ -31,7 +31,7 @@ def editor(kind: Kind, *, elem_id: str, value: list[Row] | None = None) -> gr.HT
         f'<ol class="alm-rows" data-kind="{kind}" data-labels="{markup.escape(labels)}"></ol>'
         '<p class="alm-empty"></p><button type="button" class="alm-add"></button>'
     )
-    return gr.HTML(value or [], html_template=frame, js_on_load=_script(), elem_id=elem_id, elem_classes="alm-editor")
+    return gr.HTML(value or [], html_template=frame, js_on_load=_script(), elem_id=elem_id)
 
 
 def row(pair: Pair, **more: Any) -> Row:

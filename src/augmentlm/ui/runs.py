@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from augmentlm.errors import StoppedError
-from augmentlm.weights import Progress
+from augmentlm.weights import Progress, Told, Work
 
 T = TypeVar("T")
 
@@ -87,10 +87,10 @@ class Stops:
 
 @dataclass
 class News(Generic[T]):
-    """What came since the last look: new items, and bytes done and in all while weights are fetched."""
+    """What came since the last look: new items, and how far the weights are while they come."""
 
     items: list[T] = field(default_factory=list)
-    progress: tuple[int, int] | None = None
+    progress: Told | None = None
 
 
 def follow(work: Callable[[Progress], Iterator[T]], stop: threading.Event) -> Iterator[News[T]]:
@@ -100,11 +100,14 @@ def follow(work: Callable[[Progress], Iterator[T]], stop: threading.Event) -> It
     has; then `StoppedError` is raised. Leaving the iteration sets `stop`.
     """
     made: queue.SimpleQueue[T | _End] = queue.SimpleQueue()
-    told: list[tuple[int, int]] = []
+    told: list[Told] = []
+
+    def hear(done: int, total: int, work: Work = "download") -> None:
+        told.append(Told(done, total, work))
 
     def run() -> None:
         try:
-            for item in work(lambda done, total: told.append((done, total))):
+            for item in work(hear):
                 made.put(item)
             made.put(_End(None))
         except BaseException as error:  # handed over to the reader, who raises it

@@ -1,4 +1,4 @@
-"""How the page looks: Gradio's plainest theme in our colours, and our own style sheet and script."""
+"""How the page looks: Gradio's plainest theme in our colours, and our own style sheets and script."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ _FONT = [
     "Microsoft YaHei",
     "sans-serif",
 ]
+_STYLE = ("colours", "frame", "forms", "buttons", "results", "tables", "pairs", "dataset", "models", "compare")
+"""The style sheets, in their order: of two rules that weigh the same, the later one holds. Everything in them is nested
+in the container's name twice, which outweighs Gradio's own rules."""
+
 _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 
 
@@ -58,8 +62,8 @@ def theme() -> gr.themes.Base:
 
 
 def head() -> str:
-    """What goes into the page's head. The style sheet goes there too, because Gradio rewrites the one it is given."""
+    """What goes into the page's head. The style sheets go there too, because Gradio rewrites the one it is given."""
     files = resources.files("augmentlm.ui")
-    style = files.joinpath("style.css").read_text(encoding="utf-8")
+    style = "".join(files.joinpath("style", f"{name}.css").read_text(encoding="utf-8") for name in _STYLE)
     script = files.joinpath("page.js").read_text(encoding="utf-8")
     return f"<style>{style}</style><script>{script}</script>"

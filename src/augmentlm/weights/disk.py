@@ -12,12 +12,27 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal, NamedTuple, Protocol
 
 from augmentlm.errors import StoppedError, WeightsError
 
-Progress = Callable[[int, int], None]
-"""Told the bytes done and the bytes in all."""
+Work = Literal["download", "convert"]
+"""What weights need before they can be loaded: they come here, and some are then made into another format."""
+
+
+class Progress(Protocol):
+    """Told how much is done and how much there is in all: bytes of a download, hundredths of a conversion."""
+
+    def __call__(self, done: int, total: int, work: Work = "download", /) -> None: ...
+
+
+class Told(NamedTuple):
+    """What a `Progress` was told."""
+
+    done: int
+    total: int
+    work: Work = "download"
+
 
 _BLOCK = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT}
