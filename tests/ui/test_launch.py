@@ -10,12 +10,13 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import gradio as gr
 import psutil
 import pytest
 
 from augmentlm.errors import InputError, MissingExtraError
 from augmentlm.ui import launch as launching
-from augmentlm.ui.launch import HOST, PORT, choose_port, is_loopback, launch
+from augmentlm.ui.launch import HOST, PORT, choose_port, is_loopback, launch, page_settings
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
@@ -107,6 +108,14 @@ def test_the_app_answers_on_this_computer_alone_without_torch_and_ctrl_c_ends_it
     assert listening == {(HOST, port)}
     assert libraries == []
     assert (process.returncode, out.strip(), err) == (0, "", "")
+
+
+def test_a_computer_that_is_too_busy_to_answer_at_once_serves_the_page_all_the_same(monkeypatch) -> None:
+    monkeypatch.setattr("gradio.networking.url_ok", lambda url: False)
+    with gr.Blocks() as page:
+        gr.HTML("here")
+    page.launch(server_name=HOST, server_port=free_port(), **page_settings())
+    page.close(verbose=False)
 
 
 def test_the_usual_address_is_this_computer_alone() -> None:

@@ -85,6 +85,8 @@ def page_settings() -> dict[str, Any]:
         "quiet": True,
         "show_error": True,
         "max_file_size": "20mb",
+        # Else Gradio gives up, and asks for a share link, where a busy computer takes more than 3 s to answer itself.
+        "_frontend": False,
     }
 
 
