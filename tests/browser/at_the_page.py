@@ -56,6 +56,12 @@ def set_longest(page: Page, tokens: int) -> None:
     number.blur()
 
 
+def choose_model(page: Page, title: str) -> None:
+    """Under Options, which are open: the model of the tab that is open."""
+    page.locator(".alm-options:visible").get_by_label("Model", exact=True).click()
+    page.get_by_role("option", name=title).click()
+
+
 def faults(page: Page) -> list[str]:
     """What axe finds serious or worse, each with the place."""
     found = Axe().run(page).response["violations"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 from app_process import serving
-from at_the_page import faults, finished, open_tab, refine, run_button, set_longest, stop_button
+from at_the_page import choose_model, faults, finished, open_tab, refine, run_button, set_longest, stop_button
 from playwright.sync_api import expect
 
 from augmentlm import formats
@@ -76,6 +76,7 @@ def test_pairs_can_be_downloaded_and_read_back(visit, tmp_path) -> None:
     page = visit()
     open_tab(page, "pairs")
     set_longest(page, 96)
+    choose_model(page, "AugmentLM 0.5B Pair")
     page.locator(".alm-example:visible").first.click()
     expect(page.locator("#pairs-examples li")).to_have_count(3)
     run_button(page).click()
@@ -90,7 +91,7 @@ def test_pairs_can_be_downloaded_and_read_back(visit, tmp_path) -> None:
     assert len(formats.read_pairs(path)) == page.locator("#pairs-result li").count() > 0
 
 
-def test_after_all_that_the_app_has_taken_less_than_two_gigabytes_and_no_torch(app) -> None:
+def test_after_all_that_on_the_embedded_family_the_app_has_taken_less_than_two_gigabytes_and_no_torch(app) -> None:
     port = int(app[0].rstrip("/").rpartition(":")[2])
     listening = (each for each in psutil.net_connections("inet") if each.status == "LISTEN")
     (pid,) = {each.pid for each in listening if each.laddr.port == port}
