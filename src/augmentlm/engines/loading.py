@@ -8,15 +8,18 @@ from pathlib import Path
 from augmentlm import catalog
 from augmentlm.engines.base import Engine
 from augmentlm.errors import EngineError
-from augmentlm.machine import Plan
+from augmentlm.machine import LLAMACPP_SLOTS, Plan
 from augmentlm.weights import Progress
 
 
-def load(plan: Plan, weights: Path, progress: Progress, stop: threading.Event) -> Engine:
+def load(
+    plan: Plan, weights: Path, progress: Progress, stop: threading.Event, *, slots: int = LLAMACPP_SLOTS
+) -> Engine:
     """The engine of a plan, with the adapters of all catalog models on its base, or the one that was pulled.
 
     `weights` is what was fetched. A GGUF file that is to run on torch is first converted, once: `progress` hears of
-    that, and `stop` ends it with `StoppedError`. Raises `EngineError` when the weights can't be loaded.
+    that, and `stop` ends it with `StoppedError`. With llama.cpp `slots` rows are worked on at once. Raises
+    `EngineError` when the weights can't be loaded.
     """
     chat = plan.model.chat
     if chat is None:
@@ -29,7 +32,8 @@ def load(plan: Plan, weights: Path, progress: Progress, stop: threading.Event) -
         from augmentlm.engines.adapters import as_gguf
         from augmentlm.engines.llamacpp import LlamaCppEngine
 
-        return LlamaCppEngine(weights, chat, adapters={name: as_gguf(folder) for name, folder in folders.items()})
+        files = {name: as_gguf(folder) for name, folder in folders.items()}
+        return LlamaCppEngine(weights, chat, slots=slots, adapters=files)
 
     if plan.model.artifact.format == "gguf":
         from augmentlm.engines.convert import dequantise

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from augmentlm.engines.limits import LimitedPool, Limits
+from augmentlm.engines.loading import load
 from augmentlm.engines.pool import EnginePool
 
 if TYPE_CHECKING:
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 VISITORS = Limits()
 """For a Space of one tab."""
+
+SLOTS = 2
+"""Rows at once on the two processors of a free Space: with four, the 1.5B model would take more than 2 GB."""
 
 STUDIO = Limits(rows=200)
 """For all tabs: a data set is made in calls of many rows."""
@@ -28,5 +33,6 @@ def serve(tabs: Sequence[Tab] | None = None, *, pool: EnginePool | None = None) 
     from augmentlm.ui.build import TABS, build_app
     from augmentlm.ui.launch import page_settings
 
-    app = build_app(tabs or TABS, pool=pool or LimitedPool(VISITORS if tabs else STUDIO), local=False)
+    usual = LimitedPool(VISITORS if tabs else STUDIO, make=partial(load, slots=SLOTS))
+    app = build_app(tabs or TABS, pool=pool or usual, local=False)
     app.launch(**{**page_settings(), "prevent_thread_lock": False})
