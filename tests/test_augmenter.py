@@ -71,7 +71,7 @@ def test_a_copy_of_another_result_is_asked_for_again():
 
 
 def test_an_answer_in_place_of_an_instruction_is_asked_for_again():
-    writer = Writer({1: "Kyoto is lovely in autumn.", again(1, 2): GOOD})
+    writer = Writer({1: "Kyoto is lovely in autumn, when the maples turn red and it is cool.", again(1, 2): GOOD})
     [result] = expander(writer).batch([SEED], seed=1)
     assert (result.text, result.tries) == (GOOD, 2)
 
@@ -81,7 +81,7 @@ def test_a_try_after_a_near_copy_is_warmer_and_one_after_an_answer_is_not():
 
     def write(request: Request) -> str:
         heard.append(round(request.sampling.temperature, 2))
-        return SEED if len(heard) < 3 else "Kyoto is lovely in autumn."
+        return SEED if len(heard) < 3 else "Kyoto is lovely in autumn, when the maples turn red and it is cool."
 
     list(expander(write).batch([SEED], temperature=0.3))
     list(expander(write).batch([SEED], temperature=0.3))

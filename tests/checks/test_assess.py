@@ -23,6 +23,15 @@ def test_a_chinese_prompt_about_english_words_may_be_answered_in_chinese():
     assert codes("refine", "affect effect 区别", "请说明 affect 和 effect 的区别。") == []
 
 
+def test_an_answer_in_place_of_a_prompt_is_found_but_a_short_request_is_not_taken_for_one():
+    seed = "Describe the gardens of Kyoto in autumn."
+    assert codes("expand", seed, "Kyoto is lovely in autumn, when the maples turn red and it is cool.") == ["answered"]
+    assert codes("refine", "gardens kyoto autumn", "The gardens there are lovely, above all in late autumn.") == [
+        "answered"
+    ]
+    assert codes("expand", seed, "Paint a boat in a storm.") == []
+
+
 def test_an_expansion_too_near_the_seed_or_an_earlier_result_is_found():
     seed = "Plan a three-day trip to Kyoto for two."
     assert codes("expand", seed, "Plan a three-day trip to Osaka for two.") == ["near_copy"]
