@@ -114,6 +114,17 @@ def test_what_changed_since_the_run_began_is_named(work, out, changed, said) -> 
     assert (out / "data.jsonl").read_bytes() == before
 
 
+def test_what_is_not_named_stays_what_the_run_began_with(work, out) -> None:
+    slow = {"expand": Using(engine="llamacpp"), "respond": Using(engine="llamacpp")}  # no machine's choice for rows
+    work(n=2, using=slow)
+    found, told = work(n=5)
+    assert told[-1].accepted == 5
+    assert {made.engine for record in found.accepted for made in record.made} == {"llamacpp"}
+    other = {"expand": Using(engine="transformers", quantization="fp32")}
+    with pytest.raises(InputError, match="the engine of expand was llamacpp and is transformers now"):
+        work(n=5, using=other)
+
+
 def test_a_model_that_repeats_itself_exhausts_the_run_with_the_reasons(work, out) -> None:
     found, told = work(lambda request: "Describe a house with a brush", n=5, steps=["expand"])
     assert told[-1].ended == found.ended

@@ -54,6 +54,16 @@ class Using:
             progress=downloaded,
         )
 
+    def as_begun(self, step: Step) -> Using:
+        """With what the run began with where nothing is named: an extra that was installed since changes no run."""
+        named = (self.model, self.engine, self.quantization)
+        kept = (step.model, step.engine, step.quantization)
+        if self.endpoint or any(name not in (None, other) for name, other in zip(named, kept, strict=True)):
+            return self
+        if _address(step):  # a server then, and none named now: a change, which is told
+            return self
+        return replace(self, model=step.model, engine=step.engine, quantization=step.quantization)
+
 
 def run(
     seeds: str | Path | Sequence[Example | str | Mapping[str, Any]],
@@ -108,6 +118,9 @@ def run(
     if judge:
         names.append("judge")
         uses.append(replace(judge, sampling=SAMPLING))
+    begun = _begun(Path(out))
+    if begun and [step.task for step in begun.steps] == names:
+        uses = [use.as_begun(step) for use, step in zip(uses, begun.steps, strict=True)]
     augmenters = [use.load(name, pool, downloaded) for name, use in zip(names, uses, strict=True)]
     stop = stop or threading.Event()
     spec = Spec(
@@ -142,11 +155,25 @@ def resume(
     yield from _work(Path(out), now, before.seeds, output_of(Path(out)), augmenters, stop, embed)
 
 
-def _as_before(step: Step, api_key: str | None) -> Using:
+def _address(step: Step) -> str:
+    """The server that makes a step's texts; "" where none does."""
     name, _, address = step.digest.partition("=")
-    if name == "endpoint":
+    return address if name == "endpoint" else ""
+
+
+def _as_before(step: Step, api_key: str | None) -> Using:
+    if address := _address(step):
         return Using(step.model, endpoint=address, api_key=api_key, sampling=step.sampling)
     return Using(step.model, step.engine, step.quantization, sampling=step.sampling)
+
+
+def _begun(folder: Path) -> Spec | None:
+    """What the run in a folder is, if one was begun there."""
+    if not is_run(folder):
+        return None
+    with closing(Journal(folder)) as journal:
+        kept = journal.meta("spec")
+    return Spec.from_json(kept) if kept else None
 
 
 def output_of(folder: Path) -> Output:
