@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.processing_utils import save_file_to_cache
 
 from augmentlm import schemas, tables
 from augmentlm.errors import AugmentLMError
@@ -169,8 +170,8 @@ class Shelf:
             self.kind: output.file,
             self.with_seeds: output.with_seeds,
             self.provenance: output.provenance,
-            self.download: gr.update(value=_one_file(data), interactive=data.exists()),
-            self.report: gr.update(value=str(page) if page.is_file() else None, visible=page.is_file()),
+            self.download: gr.update(value=self._handed_out(data), interactive=data.exists()),
+            self.report: gr.update(value=self._handed_out(page), visible=page.is_file()),
             self.charts: "",
             self.problem: "",
         }
@@ -189,11 +190,23 @@ class Shelf:
             report(error)
             yield {self.problem: markup.error(error, language)}
             return
-        yield {self.report: gr.update(value=str(page), visible=True), self.charts: view.page(page), self.problem: ""}
+        yield {
+            self.report: gr.update(value=self._handed_out(page), visible=True),
+            self.charts: view.page(page),
+            self.problem: "",
+        }
 
     def _come_back(self, chosen: Any, mine: Any, language: str) -> Shown:
         """The run that the visitor made before signing in, which opens the page anew."""
         return {self.problem: gr.skip()} if chosen else self.open(mine, language)
+
+    def _handed_out(self, path: Path) -> str | None:
+        """A file of a run as the browser may have it: a copy among Gradio's own, because Gradio gives out no others. A
+        folder goes out as a zip."""
+        if not path.exists():
+            return None
+        file = shutil.make_archive(str(path), "zip", path) if path.is_dir() else path
+        return save_file_to_cache(file, self.download.GRADIO_CACHE)
 
     def _list(self, chosen: Any, language: str) -> Any:
         if self._root:
@@ -238,7 +251,7 @@ class Shelf:
             path = shelf.rewrite(folder, Output(schema, kind, bool(with_seeds), bool(provenance)))
         except AugmentLMError as error:
             return {self.problem: markup.error(error, language), self.download: gr.update(interactive=False)}
-        return {self.download: gr.update(value=_one_file(path), interactive=True), self.problem: ""}
+        return {self.download: gr.update(value=self._handed_out(path), interactive=True), self.problem: ""}
 
 
 def forget_old(root: Path) -> None:
@@ -262,13 +275,6 @@ def _choices(run: Run, page: int) -> Any:
 def _reading(record: Record) -> str:
     text = f"{record.instruction}\n→ {record.response}" if record.response else record.instruction
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1].rstrip()}…"
-
-
-def _one_file(path: Path) -> str | None:
-    """A folder goes out as a zip."""
-    if not path.exists():
-        return None
-    return shutil.make_archive(str(path), "zip", path) if path.is_dir() else str(path)
 
 
 def _schemas(language: Language) -> list[tuple[str, str]]:

@@ -61,7 +61,8 @@ def reveal(duel: Duel, vote: Vote, language: str) -> str:
     together = escape(say(language, "compare.together"))
     return (
         f'<p class="alm-summary" role="status">{escape(said)}</p>'
-        f'<table class="alm-versus"><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>'
+        f'<div class="alm-scroll"><table class="alm-versus"><thead><tr><td></td>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
         f'<p class="alm-meta">{together}</p>'
     )
 
