@@ -199,7 +199,7 @@ def test_stop_keeps_what_is_there_to_be_voted_on(compare) -> None:
             side = "small" if request.adapter else "large"
             for piece in super().stream(request, stop):
                 written[side] += 1
-                if min(written.values()) == 9:
+                if min(written.values()) == 40:
                     flag.set()
                 yield piece
 
