@@ -119,7 +119,7 @@ def _evaluation(found: dict[str, Any], language: str) -> str:
     figures = "".join(_judged(each, names, language) for each in found["judged"])
     return (
         f'<section class="alm-result-set"><h3>{markup.escape(heading)}</h3>'
-        f'<p class="alm-meta">{markup.escape(how)}</p>{figures}{_rates(found["systems"], language)}</section>'
+        f'<p class="alm-meta">{markup.escape(how)}</p>{figures}{_rates(found["systems"], heading, language)}</section>'
     )
 
 
@@ -144,7 +144,7 @@ def _judged(judged: dict[str, Any], names: list[str], language: str) -> str:
     return versus.figure(f"{left} – {right}", who, bars, notes, language)
 
 
-def _rates(systems: dict[str, dict[str, Any]], language: str) -> str:
+def _rates(systems: dict[str, dict[str, Any]], name: str, language: str) -> str:
     """Measures in rows, systems in columns."""
     head = "".join(f'<th scope="col">{markup.escape(versus.title(name))}</th>' for name in systems)
     rows = []
@@ -156,10 +156,7 @@ def _rates(systems: dict[str, dict[str, Any]], language: str) -> str:
             rows.append(f'<tr><th scope="row">{label}</th>{cells}</tr>')
     if not rows:
         return ""
-    return (
-        f'<div class="alm-scroll"><table class="alm-versus"><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+    return versus.side_by_side(head, "".join(rows), name)
 
 
 def _rate(rate: dict[str, Any] | None) -> str:

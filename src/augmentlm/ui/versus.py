@@ -61,9 +61,16 @@ def reveal(duel: Duel, vote: Vote, language: str) -> str:
     together = escape(say(language, "compare.together"))
     return (
         f'<p class="alm-summary" role="status">{escape(said)}</p>'
-        f'<div class="alm-scroll"><table class="alm-versus"><thead><tr><td></td>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        f"{side_by_side(head, body, ' – '.join(names))}"
         f'<p class="alm-meta">{together}</p>'
+    )
+
+
+def side_by_side(head: str, body: str, name: str) -> str:
+    """A table of things in rows and models in columns; where it is wider than the page, keys can scroll it too."""
+    return (
+        f'<div class="alm-scroll" tabindex="0" role="region" aria-label="{escape(name)}">'
+        f'<table class="alm-versus"><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
