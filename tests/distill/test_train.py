@@ -145,6 +145,25 @@ def test_a_lora_on_the_upper_layers_leaves_the_lower_ones_alone(tiny_base, tiny_
     assert len(names) == 7 * 2
 
 
+def test_an_adapter_is_taught_on_from_where_it_was_and_the_account_says_so(tiny_base, tiny_data, tmp_path):
+    first = train(dataclasses.replace(RECIPE, epochs=6), tiny_base, tiny_data, tmp_path / "first")
+    slow = dataclasses.replace(RECIPE, epochs=1, learning_rate=1e-4, seed=2)
+    train(slow, tiny_base, tiny_data, tmp_path / "second", begin=first)
+    train(slow, tiny_base, tiny_data, tmp_path / "anew")
+    assert losses(tmp_path / "second")[2] < 0.95 * losses(tmp_path / "anew")[2]
+    account = json.loads((tmp_path / "second" / "training.json").read_text())
+    assert account["begun_from"]["recipe"]["epochs"] == 6
+    assert json.loads((tmp_path / "anew" / "training.json").read_text())["begun_from"] is None
+
+
+def test_an_adapter_of_another_shape_and_a_folder_without_one_are_said(tiny_base, tiny_data, tmp_path):
+    first = train(dataclasses.replace(RECIPE, epochs=0.5), tiny_base, tiny_data, tmp_path / "first")
+    with pytest.raises(InputError, match="differ in r, layers_to_transform"):
+        train(dataclasses.replace(RECIPE, rank=2, layers=1), tiny_base, tiny_data, tmp_path / "other", begin=first)
+    with pytest.raises(InputError, match="no adapter to go on from"):
+        train(RECIPE, tiny_base, tiny_data, tmp_path / "none", begin=tmp_path)
+
+
 def test_a_base_that_is_none_is_said(tiny_data, tmp_path):
     with pytest.raises(InputError, match="no tokenizer"):
         train(RECIPE, tmp_path / "nothing", tiny_data, tmp_path / "out")

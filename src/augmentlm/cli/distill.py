@@ -32,7 +32,7 @@ def train(options: argparse.Namespace) -> int:
     base = options.base or base_folder(recipe.base)
     from augmentlm.distill.train import train
 
-    print(train(recipe, base, options.data, options.out))
+    print(train(recipe, base, options.data, options.out, options.begin))
     return 0
 
 

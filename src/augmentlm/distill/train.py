@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import torch
-from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from peft import prepare_model_for_kbit_training
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -28,6 +28,7 @@ from transformers import (
     set_seed,
 )
 
+from augmentlm.distill.lora import account_of, put_lora
 from augmentlm.distill.packing import Tokens, collate, encode_example, plan_rows, split_shared
 from augmentlm.distill.progress import Progress
 from augmentlm.distill.recipe import Recipe
@@ -78,13 +79,14 @@ class PackedTrainer(Trainer):
         return (loss, outputs) if return_outputs else loss
 
 
-def train(recipe: Recipe, base: Path, data: Path, out: Path) -> Path:
+def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None = None) -> Path:
     """Train to `out/adapter` (or `out/model` for full fine-tuning), resuming from the newest checkpoint in `out`.
 
-    `base` is a folder in Hugging Face form. Writes `loss.csv` and `loss.svg` as it goes and `training.json` (recipe,
-    tokens, seconds, peak memory) at the end; returns the folder of the trained weights. A training that has ended is
-    not repeated. Raises `InputError` for a base, data or an `out` of another recipe that can't be trained on, and
-    `DoesNotFitError` when memory runs out.
+    `base` is a folder in Hugging Face form; `begin` holds a LoRA to go on from, without it a new one is made. Writes
+    `loss.csv` and `loss.svg` as it goes and `training.json` (recipe, tokens, seconds, peak memory) at the end;
+    returns the folder of the trained weights. A training that has ended is not repeated. Raises `InputError` for a
+    base, adapter, data or an `out` of another recipe that can't be trained on, and `DoesNotFitError` when memory runs
+    out.
     """
     trained = out / ("adapter" if recipe.method == "lora" else "model")
     _same_recipe(recipe, out)
@@ -105,7 +107,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path) -> Path:
     arguments = _arguments(recipe, out)
     started = time.monotonic()
     progress = Progress(out, [len(shared) + sum(len(tokens[index]) for index in row) for row in rows])
-    model = _model(recipe, base, arguments.device)
+    model = _model(recipe, base, arguments.device, begin)
     # Full fine-tuning trains the output layer too, so there it stays whole.
     used = {token for item in tokens for completion in item.completions for token in completion}
     places = shorten_output(model.get_base_model(), used) if recipe.method == "lora" else None
@@ -129,6 +131,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path) -> Path:
         progress.draw()
         summary = {
             "recipe": asdict(recipe),
+            "begun_from": account_of(begin) if begin else None,
             "examples": len(tokens),
             "too_long": sum(len(item) > room for item in tokens),
             "tokens": sum(progress.tokens_of_row),
@@ -236,7 +239,9 @@ def _newest_checkpoint(folder: Path) -> Path | None:
     return max(whole)[1] if whole else None
 
 
-def _model(recipe: Recipe, base: Path, device: torch.device, quantize: bool | None = None) -> Any:
+def _model(
+    recipe: Recipe, base: Path, device: torch.device, begin: Path | None = None, quantize: bool | None = None
+) -> Any:
     """The model to train. `quantize` puts a LoRA's base in NF4 (QLoRA, arXiv 2305.14314): the default on CUDA.
 
     A LoRA on the upper layers alone needs no gradients below them: for two thirds of them it is a sixth less work.
@@ -269,26 +274,7 @@ def _model(recipe: Recipe, base: Path, device: torch.device, quantize: bool | No
         return model
     if quantize:
         model = prepare_model_for_kbit_training(model)
-    depth = model.config.num_hidden_layers
-    return get_peft_model(
-        model,
-        LoraConfig(
-            r=recipe.rank,
-            lora_alpha=recipe.alpha,
-            lora_dropout=recipe.dropout,
-            target_modules=_linear_names(model),
-            layers_to_transform=list(range(depth - min(recipe.layers, depth), depth)),
-            task_type="CAUSAL_LM",
-        ),
-    )
-
-
-def _linear_names(model: Any) -> list[str]:
-    """The linear modules of a layer: `q_proj`, `up_proj` …; PEFT's "all-linear" can't be held to some layers."""
-    layer = model.get_decoder().layers[0]
-    return sorted(
-        {name.rpartition(".")[2] for name, part in layer.named_modules() if isinstance(part, torch.nn.Linear)}
-    )
+    return put_lora(model, recipe, begin)
 
 
 def _peak_bytes() -> int:

@@ -70,6 +70,13 @@ def sizes(model: Model) -> str:
 
 def training(account: dict[str, Any]) -> str:
     """How an adapter was trained, from the `training.json` that `augmentlm train` leaves."""
+    table = _sitting(account)
+    if earlier := account.get("begun_from"):
+        return "\n".join([training(earlier), "", "Then taught on from there:", "", table])
+    return table
+
+
+def _sitting(account: dict[str, Any]) -> str:
     recipe = account["recipe"]
     rows = [
         ("method", f"LoRA of rank {recipe['rank']}, alpha {recipe['alpha']}, on the upper {recipe['layers']} layers"),
