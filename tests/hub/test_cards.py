@@ -136,6 +136,8 @@ def test_an_account_of_the_training_becomes_a_table(folder):
     table = blocks.training(account)
     assert "| method | LoRA of rank 16, alpha 32, on the upper 16 layers |" in table
     assert "| steps | 1,214 |" in table and "| peak memory | 4.7 GB |" in table
+    further = blocks.training({**account, "recipe": {**account["recipe"], "epochs": 1.0}, "begun_from": account})
+    assert further.startswith(table) and further.index("taught on") < further.index("| epochs | 1 |")
 
 
 def test_the_memory_of_a_card_is_the_memory_that_plans_are_made_with():
