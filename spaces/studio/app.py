@@ -10,6 +10,6 @@ if __name__ == "__main__":
         from augmentlm.engines import zerogpu
 
         zerogpu.preload(PUBLISHED)
-        serve(pool=zerogpu.zero_pool(STUDIO))
+        serve(pool=zerogpu.zero_pool(STUDIO), keep_examples=True)
     else:
         serve()

@@ -17,6 +17,7 @@ class Result:
 
     `output` is the parsed value, or None when the text is not in the task's form. `index` is the place of the
     input in a batch, and `tries` how often the model was asked until the checks found nothing or it was enough.
+    `kept` says that it was made before, for somebody else, and is shown again.
     """
 
     task: Task
@@ -35,6 +36,7 @@ class Result:
     seed: int | None
     index: int = 0
     tries: int = 1
+    kept: bool = False
 
     @property
     def accepted(self) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import runpy
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +20,11 @@ from augmentlm.engines.limits import Limits
 from augmentlm.errors import EngineError
 from augmentlm.machine import inspect, plan
 from augmentlm.tasks import Message
+from augmentlm.ui import build
 
 NAME = "qwen2-7b-instruct-refine"
 ARTIFACT = catalog.model(NAME).artifact.name
+STUDIO = Path(__file__).parents[2] / "spaces" / "studio" / "app.py"
 
 
 def request(tokens: int = 8, seed: int = 1) -> Request:
@@ -91,3 +95,23 @@ def test_a_refusal_of_the_platform_is_a_sentence(preloaded, monkeypatch):
     monkeypatch.setattr(zerogpu, "stream_on_gpu", refuse)
     with pytest.raises(EngineError, match="The shared GPU was not given: You have exceeded your GPU quota"):
         next(zerogpu.ZeroGpuEngine(ARTIFACT).stream(request(), threading.Event()))
+
+
+def test_the_studio_loads_the_published_models_first_and_keeps_the_runs_of_its_examples(monkeypatch):
+    import gradio as gr
+
+    happened, built = [], []
+
+    def build_app(*arguments, **settings):
+        built.append(settings)
+        return original(*arguments, **settings)
+
+    original = build.build_app
+    monkeypatch.setenv("SPACES_ZERO_GPU", "true")
+    monkeypatch.setattr(zerogpu, "preload", lambda names: happened.append(sorted(names)))
+    monkeypatch.setattr(build, "build_app", build_app)
+    monkeypatch.setattr(gr.Blocks, "launch", lambda app, **settings: happened.append("served"))
+    runpy.run_path(str(STUDIO), run_name="__main__")
+    published = sorted(model.name for model in catalog.models().values() if model.family == "hub-7b")
+    assert happened == [published, "served"]
+    assert built[0]["keep_examples"] and not built[0]["local"]

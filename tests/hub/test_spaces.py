@@ -19,9 +19,11 @@ import psutil
 import pytest
 
 from augmentlm.cli import main
+from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError
 from augmentlm.hub import bundles, metadata, spaces
 from augmentlm.weights import home
+from scripted_cli import ScriptedPool
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("expand", "pairs", "refine", "studio")
@@ -50,6 +52,17 @@ def test_the_card_of_a_space_names_the_gradio_that_the_project_uses(name):
     values = metadata.read((spaces.folder() / name / "README.md").read_text(encoding="utf-8"))
     assert values["sdk_version"] == PINS["gradio"]
     assert values["python_version"] == "3.12"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_queue_is_as_long_as_the_card_of_a_space_says(name):
+    from augmentlm.ui.build import TABS, build_app
+
+    app = build_app(TABS if name == "studio" else [name], pool=ScriptedPool(ScriptedEngine()), local=False)
+    said = re.search(r"(\d+) calls\s+wait", (spaces.folder() / name / "README.md").read_text(encoding="utf-8"))
+    assert said and app._queue.max_size == int(said[1])
+    busy = [event for event in app.fns.values() if event.concurrency_id == "generate"]
+    assert busy and {event.concurrency_limit for event in busy} == {4}
 
 
 @pytest.mark.parametrize("name", NAMES)

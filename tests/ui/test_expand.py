@@ -20,7 +20,7 @@ def expand(context):
 
     def run(text=SEEDS, each=2, *, blocks=False, script=None, flag=None, **ways):
         tab = _Expand(context(script, **ways))
-        return tab, run_to_end(tab._work(flag or threading.Event(), "en", text, each, blocks, *USUAL))
+        return tab, run_to_end(tab._work(flag or threading.Event(), "en", text, each, blocks, (), *USUAL))
 
     return run
 

@@ -24,7 +24,7 @@ def grow(context):
     def run(given=None, n=3, *, script=None, flag=None, **ways):
         tab = _Pairs(context(script, **ways))
         examples = rows(GIVEN) if given is None else given
-        shown = run_to_end(tab._work(flag or threading.Event(), "en", examples, n, *USUAL))
+        shown = run_to_end(tab._work(flag or threading.Event(), "en", examples, n, (), *USUAL))
         return tab, shown, next((step[tab.result] for step in reversed(shown) if tab.result in step), [])
 
     return run

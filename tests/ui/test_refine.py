@@ -21,7 +21,7 @@ def refine(context):
         flag = ways.pop("flag", threading.Event())
         values = ways.pop("values", USUAL)
         tab = _Refine(context(says, **ways))
-        return tab, run_to_end(tab._work(flag, ways.get("language", "en"), prompt, view, *values))
+        return tab, run_to_end(tab._work(flag, ways.get("language", "en"), prompt, view, (), *values))
 
     return run
 

@@ -15,6 +15,7 @@ from augmentlm.errors import AugmentLMError
 from augmentlm.tasks import Task
 from augmentlm.ui import api, compare, dataset, expand, markup, models, pairs, refine, results
 from augmentlm.ui.context import PRIVATE, Context, session
+from augmentlm.ui.kept import Kept
 from augmentlm.ui.readiness import Readiness
 from augmentlm.ui.texts import Language, preferred, say
 from augmentlm.weights import Progress
@@ -34,13 +35,19 @@ _TASKS: dict[Tab, Task] = {"refine": "refine", "expand": "expand", "pairs": "pai
 
 
 def build_app(
-    tabs: Sequence[Tab] = TABS, *, pool: EnginePool | None = None, model: str | None = None, local: bool = True
+    tabs: Sequence[Tab] = TABS,
+    *,
+    pool: EnginePool | None = None,
+    model: str | None = None,
+    local: bool = True,
+    keep_examples: bool = False,
 ) -> gr.Blocks:
     """The app as Gradio blocks; nothing is loaded until a visitor comes.
 
     `tabs` says which tabs there are, in order. `model` is what the first tab's task warms up, by default the best for
     this machine. Set `local` to False where strangers visit: then nobody can send requests to other servers from this
-    one, or fill its disk with downloads.
+    one, or fill its disk with downloads. With `keep_examples` a finished run of one of the page's own examples is shown
+    to the next visitors instead of being made again.
     """
     engines = pool or default_pool()
     first = next((_TASKS[tab] for tab in tabs if tab in _TASKS), "refine")
@@ -58,7 +65,9 @@ def build_app(
     # Files that visitors upload are deleted within two hours, and when the app ends.
     with gr.Blocks(title="AugmentLM", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
         language = gr.BrowserState("", storage_key="augmentlm-language", secret="augmentlm")
-        context = Context(engines, language, Readiness(warm_up, is_loaded=is_loaded, local=local), local)
+        context = Context(
+            engines, language, Readiness(warm_up, is_loaded=is_loaded, local=local), local, Kept(keep_examples)
+        )
         words = context.words
         with gr.Row(elem_classes="alm-head"):
             words(gr.HTML, {"value": _masthead})

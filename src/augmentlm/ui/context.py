@@ -14,6 +14,7 @@ from augmentlm.arena.votes import PassingVotes, Votes
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import AugmentLMError
 from augmentlm.ui import markup
+from augmentlm.ui.kept import Kept
 from augmentlm.ui.readiness import Readiness
 from augmentlm.ui.runs import Stops
 from augmentlm.ui.texts import Wording, say
@@ -33,6 +34,7 @@ class Context:
     language: gr.BrowserState
     readiness: Readiness
     local: bool = True
+    kept: Kept = field(default_factory=Kept)
     words: Wording = field(default_factory=Wording)
     stops: Stops = field(default_factory=Stops)
     _passing: dict[str, PassingVotes] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import gradio as gr
 from augmentlm import formats
 from augmentlm.errors import AugmentLMError, InputError
 from augmentlm.results import Result
-from augmentlm.ui import faults, markup, options
+from augmentlm.ui import faults, kept, markup, options
 from augmentlm.ui.context import PRIVATE, Context, report
 from augmentlm.ui.files import jsonl, provenance, save
 from augmentlm.ui.running import Runner, Shown
@@ -23,6 +23,9 @@ from augmentlm.ui.texts import say
 from augmentlm.weights import Progress
 
 EXAMPLES = ("expand.example_1", "expand.example_2", "expand.example_3", "expand.example_4")
+EACH = 4
+"""New instructions for each one, unless the visitor wants more or fewer."""
+
 MOST = 200
 """New instructions in one run of the page: some minutes of work. More is work for a terminal."""
 
@@ -49,7 +52,7 @@ class _Expand:
                     scale=3,
                 )
                 with gr.Column(scale=2, min_width=260):
-                    self.each = words(gr.Slider, {"label": "expand.each"}, minimum=1, maximum=20, step=1, value=4)
+                    self.each = words(gr.Slider, {"label": "expand.each"}, minimum=1, maximum=20, step=1, value=EACH)
                     self.blocks = words(gr.Checkbox, {"label": "expand.blocks"}, value=False, elem_classes="alm-check")
                     upload = words(
                         gr.UploadButton,
@@ -77,14 +80,15 @@ class _Expand:
             self.notes = gr.HTML(elem_id="expand-notes")
         settings = options.build(context, "expand")
         self.made: gr.State = gr.State([])
+        self.seen: gr.State = gr.State(())  # examples that this page has shown results of
         file = gr.Textbox(visible="hidden", show_label=False)
 
         runner.on_run(
             self._begun,
             self._work,
-            [self.text, self.each, self.blocks, *settings],
+            [self.text, self.each, self.blocks, self.seen, *settings],
             live=[self.progress, self.result],
-            final=[self.notes, self.made, self.after, self.download],
+            final=[self.notes, self.made, self.after, self.download, self.seen],
         )
         counted = [self.text, self.blocks, self.each, context.language]
         for changed in (self.text, self.blocks, self.each):
@@ -106,19 +110,34 @@ class _Expand:
         }
 
     def _work(
-        self, flag: threading.Event, language: str, text: str, each: float, blocks: bool, *values: Any
+        self,
+        flag: threading.Event,
+        language: str,
+        text: str,
+        each: float,
+        blocks: bool,
+        seen: Collection[str],
+        *values: Any,
     ) -> Generator[Shown, None, Shown]:
         tally = Tally()
+        example: str | None = None
 
         def work(progress: Progress) -> Iterator[Result]:
+            nonlocal example
             chosen = options.read(self.context, values)
             seeds = _instructions(text, blocks)
             tally.seeds, tally.total = len(seeds), len(seeds) * int(each)
             if tally.total > MOST:
                 said = say(language, "expand.too_many", total=f"{tally.total:,}", most=MOST)
                 raise InputError(said, hint=say(language, "expand.too_many_hint"))
-            augmenter = chosen.augmenter("expand", self.context.pool, progress)
-            yield from augmenter.batch(seeds, int(each), stop=flag, **chosen.sampling)
+            usual = each == EACH and not blocks and chosen.is_usual("expand")
+            example = kept.named(text, EXAMPLES) if usual else None
+
+            def make() -> Generator[Result, None, None]:
+                augmenter = chosen.augmenter("expand", self.context.pool, progress)
+                yield from augmenter.batch(seeds, int(each), stop=flag, **chosen.sampling)
+
+            yield from self.context.kept.run(example, seen, tally.total, make)
 
         problem: BaseException | None = None
         try:
@@ -140,6 +159,7 @@ class _Expand:
             self.made: tally.rows,
             self.after: gr.update(visible=bool(tally.rows)),
             self.download: gr.update(visible=bool(good)),
+            self.seen: (*seen, example) if example and tally.rows else seen,
         }
 
     def _table(self, tally: Tally, language: str) -> Shown:

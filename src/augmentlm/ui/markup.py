@@ -69,7 +69,10 @@ def meta(results: Sequence[Result], seconds: float | None, language: str) -> str
         return ""
     tokens = sum(result.completion_tokens for result in results)
     parts = [f"{results[0].model} ({results[0].engine}, {results[0].quantization})"]
-    if seconds is None:
+    speed = 0.0
+    if results[0].kept:
+        parts.append(say(language, "common.kept"))
+    elif seconds is None:
         parts.append(say(language, "common.first_word", seconds=f"{results[0].ttft_s:.1f}"))
         speed = results[0].tokens_per_second
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import gradio as gr
@@ -43,6 +43,12 @@ class Settings:
                 api_key=self.api_key.strip() or None,
             )
         return load(task, self.model or None, quantization=self.quantization or None, pool=pool, progress=progress)
+
+    def is_usual(self, task: Task) -> bool:
+        """Whether nothing was chosen but what the task does by itself. Raises `InputError`."""
+        usual = catalog.default_sampling(task)
+        sampling = {name: getattr(usual, name) if value is None else value for name, value in self.sampling.items()}
+        return not (self.model or self.quantization or self.endpoint.strip()) and sampling == asdict(usual)
 
     @property
     def sampling(self) -> dict[str, float | int | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ EXAMPLES: dict[str, list[Pair]] = {
         Pair("用一句话解释什么是月食。", "月食是地球挡住阳光、影子落在月球上的现象。"),
     ],
 }
+EACH = 5
+"""New pairs, unless the visitor wants more or fewer."""
+
 MOST_EXAMPLES = 20
 """A model takes them all in with every new pair; more would only make it slower."""
 
@@ -80,7 +83,13 @@ class _Pairs:
             with gr.Row(elem_classes="alm-actions"):
                 runner = Runner(context, "pairs", "pairs.run")
                 self.each = words(
-                    gr.Slider, {"label": "pairs.each"}, minimum=1, maximum=30, step=1, value=5, elem_classes="alm-each"
+                    gr.Slider,
+                    {"label": "pairs.each"},
+                    minimum=1,
+                    maximum=30,
+                    step=1,
+                    value=EACH,
+                    elem_classes="alm-each",
                 )
             examples = context.examples(tuple(EXAMPLES))
         with gr.Column(elem_classes="alm-panel"):
@@ -91,14 +100,15 @@ class _Pairs:
                 download = words(gr.Button, {"value": "pairs.download"}, elem_classes="alm-quiet-button")
             self.notes = gr.HTML(elem_id="pairs-notes")
         settings = options.build(context, "pair")
+        self.seen: gr.State = gr.State(())  # examples of ours that this page has shown results of
         file = gr.Textbox(visible="hidden", show_label=False)
 
         runner.on_run(
             self._begun,
             self._work,
-            [self.examples, self.each, *settings],
+            [self.examples, self.each, self.seen, *settings],
             live=[self.progress, self.result],
-            final=[self.notes, self.problem, self.after],
+            final=[self.notes, self.problem, self.after, self.seen],
         )
         filled_in = [self.examples, self.problem]
         for button, key in zip(examples, EXAMPLES, strict=True):
@@ -119,17 +129,25 @@ class _Pairs:
         }
 
     def _work(
-        self, flag: threading.Event, language: str, examples: Any, each: float, *values: Any
+        self, flag: threading.Event, language: str, examples: Any, each: float, seen: Collection[str], *values: Any
     ) -> Generator[Shown, None, Shown]:
         tally = Tally()
+        example: str | None = None
         shown: list[Row] = []
 
         def work(progress: Progress) -> Iterator[Result]:
+            nonlocal example
             chosen = options.read(self.context, values)
             given = check_input("pair", pairs(examples))  # before weights are fetched for nothing
             tally.seeds, tally.total = 1, int(each)
-            augmenter = chosen.augmenter("pair", self.context.pool, progress)
-            yield from augmenter.batch([given], int(each), stop=flag, **chosen.sampling)
+            ours = next((key for key, own in EXAMPLES.items() if own == given), None)
+            example = ours if each == EACH and chosen.is_usual("pair") else None
+
+            def make() -> Generator[Result, None, None]:
+                augmenter = chosen.augmenter("pair", self.context.pool, progress)
+                yield from augmenter.batch([given], int(each), stop=flag, **chosen.sampling)
+
+            yield from self.context.kept.run(example, seen, tally.total, make)
 
         problem: BaseException | None = None
         try:
@@ -146,6 +164,7 @@ class _Pairs:
             self.progress: "",
             self.notes: _unusable(tally.rows, language) + tally.notes(problem, language),
             self.after: gr.update(visible=bool(shown)),
+            self.seen: (*seen, example) if example and tally.rows else seen,
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -13,7 +13,7 @@ import gradio as gr
 from augmentlm.errors import StoppedError
 from augmentlm.results import Result
 from augmentlm.tasks import check_input, clean
-from augmentlm.ui import markup, options
+from augmentlm.ui import kept, markup, options
 from augmentlm.ui.context import PRIVATE, Context, report
 from augmentlm.ui.running import Runner, Shown
 from augmentlm.ui.runs import follow
@@ -64,13 +64,14 @@ class _Refine:
         self.plain = gr.Textbox(visible="hidden", show_label=False)
         self.compared = gr.State(("", ""))  # what was given and what came of it
         earlier: gr.State = gr.State([])  # prompts that were replaced
+        self.seen: gr.State = gr.State(())  # examples that this page has shown a result of
 
         runner.on_run(
             self._begun,
             self._work,
-            [self.prompt, self.view, *settings],
+            [self.prompt, self.view, self.seen, *settings],
             live=[self.result],
-            final=[self.notes, self.plain, self.compared, self.after],
+            final=[self.notes, self.plain, self.compared, self.after, self.seen],
         )
         copy.click(None, [self.plain, context.language], js=_COPY, **PRIVATE)
         replaced = [self.prompt, earlier, self.undo]
@@ -90,18 +91,25 @@ class _Refine:
         }
 
     def _work(
-        self, flag: threading.Event, language: str, prompt: str, view: str, *values: Any
+        self, flag: threading.Event, language: str, prompt: str, view: str, seen: Collection[str], *values: Any
     ) -> Generator[Shown, None, Shown]:
         written, finished = "", None
         problem: BaseException | None = None
+        example: str | None = None
 
         def work(progress: Progress) -> Iterator[str | Result]:
+            nonlocal example
             chosen = options.read(self.context, values)
             check_input("refine", prompt)  # before weights are fetched for nothing
-            augmenter = chosen.augmenter("refine", self.context.pool, progress)
-            with closing(augmenter.stream(prompt, stop=flag, **chosen.sampling)) as stream:
-                yield from stream
-                yield stream.result
+            example = kept.named(prompt, EXAMPLES) if chosen.is_usual("refine") else None
+
+            def make() -> Generator[str | Result, None, None]:
+                augmenter = chosen.augmenter("refine", self.context.pool, progress)
+                with closing(augmenter.stream(prompt, stop=flag, **chosen.sampling)) as stream:
+                    yield from stream
+                    yield stream.result
+
+            yield from self.context.kept.run(example, seen, 1, make)
 
         try:
             for news in follow(work, flag):
@@ -118,6 +126,7 @@ class _Refine:
             self.plain: text,
             self.compared: (prompt, text),
             self.after: gr.update(visible=bool(text)),
+            self.seen: (*seen, example) if example and finished else seen,
         }
 
 

@@ -24,8 +24,10 @@ STUDIO = Limits(rows=200)
 """For all tabs: a data set is made in calls of many rows."""
 
 
-def serve(tabs: Sequence[Tab] | None = None, *, pool: EnginePool | None = None) -> None:
+def serve(tabs: Sequence[Tab] | None = None, *, pool: EnginePool | None = None, keep_examples: bool = False) -> None:
     """Serve these tabs, or all, to visitors: no other servers, no downloads, nothing kept, requests within limits.
+
+    `keep_examples` is for where a run costs the visitor: see `build_app`.
 
     Address and port are the platform's (`GRADIO_SERVER_NAME`, `GRADIO_SERVER_PORT`).
     """
@@ -34,5 +36,5 @@ def serve(tabs: Sequence[Tab] | None = None, *, pool: EnginePool | None = None) 
     from augmentlm.ui.launch import page_settings
 
     usual = LimitedPool(VISITORS if tabs else STUDIO, make=partial(load, slots=SLOTS))
-    app = build_app(tabs or TABS, pool=pool or usual, local=False)
+    app = build_app(tabs or TABS, pool=pool or usual, local=False, keep_examples=keep_examples)
     app.launch(**{**page_settings(), "prevent_thread_lock": False})
