@@ -20,6 +20,7 @@ from augmentlm.distill.prompts import Prompt
 from augmentlm.engines.base import Finish
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import EngineError, InputError
+from augmentlm.machine import Purpose
 from augmentlm.tasks import PROMPT_VERSION, Pair, Parsed, Task, parse
 from augmentlm.weights import Progress, identity
 from augmentlm.weights.pulled import find
@@ -52,8 +53,10 @@ class System:
     def file_name(self) -> str:
         return re.sub(r"[^\w.-]+", "--", self.model)
 
-    def load(self, task: Task, pool: EnginePool | None, progress: Progress | None = None) -> Augmenter:
-        return load(task, self.model, endpoint=self.endpoint, pool=pool, progress=progress)
+    def load(
+        self, task: Task, pool: EnginePool | None, progress: Progress | None = None, purpose: Purpose = "person"
+    ) -> Augmenter:
+        return load(task, self.model, endpoint=self.endpoint, pool=pool, progress=progress, purpose=purpose)
 
     def weights(self) -> dict[str, str]:
         """What identifies the weights: digests, the commit of a repository (once it is downloaded), or the server."""
