@@ -70,9 +70,9 @@ def test_the_precisions_are_those_in_which_something_runs_on_this_computer(monke
     assert precisions(monkeypatch, frozenset(), card) == ["", "nf4", "int8", "bf16", "fp32"]
 
 
-def test_models_that_have_to_be_downloaded_say_how_much(monkeypatch, tmp_path) -> None:
+def test_models_that_have_to_be_downloaded_say_how_much(context, monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path))
-    labels = {name: label for label, name in options._models("pair", "en")}
+    labels = {name: label for label, name in options._models(context(), "pair", "en")}
     assert labels[""] == "Automatic: the best that fits this computer"
     assert labels["qwen2-7b-instruct-response-exp"].endswith("downloads 15.2 GB first")
 

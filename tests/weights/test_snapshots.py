@@ -39,6 +39,7 @@ def files(seed: int = 1) -> dict[str, bytes]:
 
 
 USED = {"config.json", "model-1.safetensors", "model-2.safetensors", "tokenizer.json", "merges.txt"}
+CARD = "README.md"
 
 
 @pytest.fixture
@@ -47,12 +48,13 @@ def hub(server):
     return server
 
 
-def test_weights_configuration_and_tokenizer_come_and_nothing_that_can_run(hub):
+def test_weights_configuration_tokenizer_and_card_come_and_nothing_that_can_run(hub):
     calls = []
     folder = fetch(WANTED, progress=lambda *call: calls.append(call))
-    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: files()[name] for name in USED}
-    assert {path.rpartition("/")[2] for path in hub.paths() if "/resolve/" in path} == USED
-    total = sum(len(files()[name]) for name in USED)
+    wanted = {*USED, CARD}
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {name: files()[name] for name in wanted}
+    assert {path.rpartition("/")[2] for path in hub.paths() if "/resolve/" in path} == wanted
+    total = sum(len(files()[name]) for name in wanted)
     assert calls == sorted(calls)
     assert calls[-1] == (total, total)
 
@@ -199,7 +201,7 @@ def test_a_lock_that_somebody_has_spoilt_is_made_anew(hub):
 
 def test_remove_frees_a_repository_and_keeps_its_lock(hub):
     folder = fetch(WANTED)
-    assert remove(WANTED) == sum(len(files()[name]) for name in USED)
+    assert remove(WANTED) == sum(len(files()[name]) for name in {*USED, CARD})
     assert not folder.exists()
     assert (folder.parent / "tuned.lock.json").is_file()
     assert weights.home() in folder.parents

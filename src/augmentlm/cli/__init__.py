@@ -192,8 +192,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
         ("remove", "delete downloaded weights"),
     ):
         made[action] = actions.add_parser(action, help=summary)
-        more = "" if action == "card" else ", or OWNER/NAME[@REVISION] on the hub"
-        made[action].add_argument("name", help=f"a name from `augmentlm models`{more}")
+        made[action].add_argument("name", help="a name from `augmentlm models`, or OWNER/NAME[@REVISION] on the hub")
     made["card"].add_argument("--write", action="store_true", help="put metadata and numbers into it anew (a checkout)")
     made["card"].add_argument(
         "--check", action="store_true", help="say what is stale in it; exit code 1 if anything is"

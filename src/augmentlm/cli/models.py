@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
         case "pull":
             return _pull_from_hub(options.name) if _on_hub(options.name) else _pull(catalog.model(options.name))
         case "card":
-            return _cards(options) if options.write or options.check else _card(catalog.model(options.name))
+            return _cards(options) if options.write or options.check else _card(options.name)
         case "verify":
             return _verify(options.name, *_artifacts(options.name))
         case "remove":
@@ -123,8 +123,9 @@ def _cards(options: argparse.Namespace) -> int:
     return 0 if right else 1
 
 
-def _card(model: Model) -> int:
-    print(model.card.read_text(encoding="utf-8"), end="")
+def _card(name: str) -> int:
+    text = pulled.card(name) if _on_hub(name) else catalog.model(name).card.read_text(encoding="utf-8")
+    print(text.rstrip("\n"))
     return 0
 
 

@@ -8,12 +8,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from augmentlm.catalog import Model
-from augmentlm.errors import AugmentLMError, MissingExtraError
+from augmentlm.errors import AugmentLMError, InputError, MissingExtraError
 from augmentlm.machine import GB, Device, Fit, Machine, plan, variants
 from augmentlm.ui import faults
 from augmentlm.ui.markup import escape, size
 from augmentlm.ui.texts import say
 from augmentlm.weights import is_cached
+from augmentlm.weights import pulled as weights
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -52,17 +53,36 @@ def card(model: Model, machine: Machine, language: str) -> str:
     listed = "".join(
         f"<div><dt>{escape(say(language, f'models.{key}'))}</dt><dd>{escape(value)}</dd></div>" for key, value in facts
     )
+    name = f'<p class="alm-card-name"><code>{escape(model.name)}</code></p>' if model.name != model.title else ""
     return (
         f'<h3 class="alm-card-title">{escape(model.title)}</h3>'
-        f'<p class="alm-card-name"><code>{escape(model.name)}</code></p>'
+        f"{name}"
         f'<p class="alm-does">{escape(_does(model, language))}</p><dl class="alm-card-facts">{listed}</dl>'
         f"{_fit(model, machine, language)}{_ways(model, machine, language)}"
     )
 
 
+def pulled(models: Sequence[Model], machine: Machine, language: str) -> str:
+    """Adapters of the hub, each with the card that came with it."""
+    title = f'<h2 class="alm-panel-title">{escape(say(language, "models.pulled"))}</h2>'
+    return f'{title}<div class="alm-cards">{"".join(_adapter(model, machine, language) for model in models)}</div>'
+
+
+def _adapter(model: Model, machine: Machine, language: str) -> str:
+    try:
+        text = _rendered(weights.card(model.name))
+    except InputError as error:
+        text = f"<p>{escape(' '.join(faults.words(error, language)))}</p>"
+    folded = f'<details class="alm-folded"><summary>{escape(say(language, "models.card"))}</summary>{text}</details>'
+    return f'<div class="alm-card">{card(model, machine, language)}{folded}</div>'
+
+
 def about(model: Model) -> str:
     """The model card. Markdown alone: HTML in it is shown as text, and pictures, which may be remote, are links."""
-    text = model.card.read_text(encoding="utf-8")
+    return _rendered(model.card.read_text(encoding="utf-8"))
+
+
+def _rendered(text: str) -> str:
     if text.startswith("---\n"):  # metadata for the hub
         text = text.split("\n---\n", 1)[-1]
     text = _MARK.sub("", text)
@@ -96,7 +116,8 @@ def _here(model: Model, language: str) -> str:
 def _does(model: Model, language: str) -> str:
     if model.family in ("base", "reference", "embedder"):
         return say(language, f"models.does_{model.family}")
-    return say(language, f"models.does_{model.tasks[0]}")
+    tasks = model.tasks if model.family == "pulled" else model.tasks[:1]
+    return ", ".join(say(language, f"models.does_{task}") for task in tasks)
 
 
 def _fit(model: Model, machine: Machine, language: str) -> str:

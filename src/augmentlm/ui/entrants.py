@@ -118,6 +118,7 @@ def _models(context: Context, language: Language) -> list[tuple[str, str]]:
         for entry in catalog.models().values()
         if entry.family not in ("embedded", "reference", "embedder")
     ]
+    found += [(entry.title, entry.name) for entry in options.pulled_adapters(context)]
     return [*found, *([(say(language, "compare.a_server"), SERVER)] if context.local else [])]
 
 

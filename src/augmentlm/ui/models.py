@@ -14,7 +14,7 @@ from augmentlm import catalog
 from augmentlm.catalog import Family, Model
 from augmentlm.errors import StoppedError
 from augmentlm.machine import inspect
-from augmentlm.ui import cards, markup
+from augmentlm.ui import cards, markup, options
 from augmentlm.ui.context import PRIVATE, Context, report, session
 from augmentlm.ui.pace import Pace
 from augmentlm.ui.running import Shown
@@ -60,6 +60,7 @@ class _Models:
             context.title(group)
             with gr.Row(elem_classes="alm-cards"):
                 self.cards += [self._card(entry) for entry in catalog.models().values() if entry.family in families]
+        self.pulled = words(gr.HTML, {"value": self._pulled})
         tab.select(self._refresh, context.language, self._changing, queue=False, **PRIVATE)
         for card in self.cards:
             self._wire(card)
@@ -137,15 +138,21 @@ class _Models:
         else:
             yield ""
 
+    def _pulled(self, language: str) -> str:
+        """The adapters that were taken from the hub by their names there; nothing before there are any."""
+        found = options.pulled_adapters(self.context)
+        return cards.pulled(found, self.machine, language) if found else ""
+
     @property
     def _changing(self) -> list[Any]:
         """What `_refresh` draws anew."""
-        return [self.computer, *(part for card in self.cards for part in (card.body, card.download))]
+        return [self.computer, self.pulled, *(part for card in self.cards for part in (card.body, card.download))]
 
     def _refresh(self, language: str) -> dict[Any, Any]:
         """What is downloaded and what is free may have changed."""
         self.machine = inspect()
         shown: dict[Any, Any] = {self.computer: cards.computer(self.machine, language)}
+        shown[self.pulled] = self._pulled(language)
         for card in self.cards:
             shown[card.body] = cards.card(card.model, self.machine, language)
             shown[card.download] = gr.update(visible=self._offered(card.model))

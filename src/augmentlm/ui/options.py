@@ -9,6 +9,7 @@ import gradio as gr
 
 from augmentlm import catalog
 from augmentlm.augmenter import Augmenter, load
+from augmentlm.catalog import Model
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import InputError
 from augmentlm.machine import BITS, inspect, variants
@@ -16,7 +17,7 @@ from augmentlm.tasks import Task
 from augmentlm.ui import markup
 from augmentlm.ui.context import PRIVATE, Context
 from augmentlm.ui.texts import Language, say
-from augmentlm.weights import Progress, is_cached
+from augmentlm.weights import Progress, is_cached, pulled
 
 
 @dataclass(frozen=True)
@@ -128,10 +129,10 @@ def model_list(context: Context, task: Task, label: str = "options.model") -> gr
     """The models that do a task, each with what it has to download first."""
 
     def choices(language: Language) -> list[tuple[str, str]]:
-        return _models(task, language)
+        return _models(context, task, language)
 
     models = context.words(gr.Dropdown, {"label": label, "choices": choices}, value="", filterable=False)
-    # What had to be downloaded may be here by now.
+    # What had to be downloaded may be here by now, and more may have been pulled.
     models.focus(
         lambda language: gr.update(choices=choices(language)), context.language, models, queue=False, **PRIVATE
     )
@@ -174,9 +175,14 @@ def _slider(context: Context, name: str, low: float, high: float, step: float, v
     )
 
 
-def _models(task: Task, language: Language) -> list[tuple[str, str]]:
+def pulled_adapters(context: Context) -> list[Model]:
+    """What the owner of this computer took from the hub to be run by name; nothing where strangers visit."""
+    return pulled.adapters() if context.local else []
+
+
+def _models(context: Context, task: Task, language: Language) -> list[tuple[str, str]]:
     choices = [(say(language, "options.automatic"), "")]
-    for entry in catalog.models_for(task):
+    for entry in (*catalog.models_for(task), *(one for one in pulled_adapters(context) if task in one.tasks)):
         note = (
             ""
             if is_cached(entry.artifact)

@@ -17,9 +17,11 @@ from augmentlm.weights.downloads import Line, SourceError
 
 log = logging.getLogger(__name__)
 
+CARD = "README.md"
+
 _WANTED = re.compile(r"[^/\\:]+\.(safetensors|json|txt)|tokenizer\.model")
 """Weights, configuration and tokenizer at the top of the repository. Pickles and Python files can run code: they are
-never downloaded."""
+never downloaded. Of the rest only the card is."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ def from_hub(repo: str, revision: str, line: Line) -> Listing:
         if values.get("id", repo) != repo:
             log.warning("%s is now called %s.", repo, values["id"])
         wanted = [
-            _file(name, file["size"], file["blobId"], file.get("lfs")) for name, file in files if _is_wanted(name)
+            _file(name, file["size"], file["blobId"], file.get("lfs"))
+            for name, file in files
+            if name == CARD or _is_wanted(name)
         ]
         return _usable(repo, values["sha"], wanted)
     except (ValueError, KeyError, TypeError) as error:
@@ -79,6 +83,7 @@ def from_shared_cache(repo: str, revision: str) -> Listing | None:
         tree = get_cached_repo_tree(repo, revision=commit)
     except CachedRepoTreeNotFoundError:
         return None
+    # Without the card, which programs that only run a model don't download.
     wanted = [_file(file.path, file.size, file.blob_id, file.lfs) for file in tree if _is_wanted(file.path)]
     return _usable(repo, commit, wanted)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import re
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from augmentlm import catalog
 from augmentlm.catalog import Adapter, Artifact, HubSource, Model
 from augmentlm.errors import InputError
+from augmentlm.tasks import clean
 from augmentlm.weights import store
 from augmentlm.weights.disk import Progress, read_json
+from augmentlm.weights.listings import CARD
 
 CONFIG = "adapter_config.json"
 _TRAINING = "training.json"
@@ -52,6 +55,27 @@ def here() -> list[str]:
         name = f"{read_json(lock).get('repo')}{at}{revision}"
         if _NAME.fullmatch(name) and store.is_cached(artifact(name)):
             found.append(name)
+    return found
+
+
+def card(name: str) -> str:
+    """The model card that came with what was pulled, without control characters: it is a stranger's text. Raises
+    `InputError` when nothing of that name was pulled, or it has no card."""
+    place = artifact(name)
+    if not store.is_cached(place):
+        raise InputError(f"{name} is not on this machine.", hint=f"Run `augmentlm models pull {name}` first.")
+    try:
+        return clean((store.fetch(place) / CARD).read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError as error:
+        raise InputError(f"{name} came without a card.", hint="Look at its page on the hub.") from error
+
+
+def adapters() -> list[Model]:
+    """What was pulled and is whole, as far as it is an adapter on a base here. Asks nothing of the hub."""
+    found = []
+    for name in here():
+        with suppress(InputError):
+            found.append(adapter(name))
     return found
 
 
