@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import runpy
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -14,6 +17,7 @@ pytest.importorskip("spaces")
 from augmentlm import catalog, hardware
 from augmentlm.augmenter import load
 from augmentlm.catalog import Sampling
+from augmentlm.cli import main
 from augmentlm.engines import zerogpu
 from augmentlm.engines.base import Completion, Request
 from augmentlm.engines.limits import Limits
@@ -24,6 +28,23 @@ from augmentlm.ui import build
 
 NAME = "qwen2-7b-instruct-refine"
 ARTIFACT = catalog.model(NAME).artifact.name
+ON_A_SPACE = """
+import os, pathlib, sys
+import spaces
+os.environ["SPACES_ZERO_GPU"] = "true"  # after the platform's package, which would look for its GPUs
+import app
+from augmentlm.engines import zerogpu
+from augmentlm.engines.base import Request
+from augmentlm.catalog import Sampling, model
+from augmentlm.tasks import Message
+assert zerogpu.__file__.startswith(os.getcwd()), zerogpu.__file__
+zerogpu.fetch_model = lambda model, **_: pathlib.Path(sys.argv[1])
+zerogpu.preload(app.PUBLISHED[:1], device="cpu")
+asked = Request((Message("user", "write about dogs"),), Sampling(max_tokens=4, seed=1))
+name = model(app.PUBLISHED[0]).artifact.name
+print(len(list(zerogpu.stream_on_gpu(name, asked))[-1].text), len(list(zerogpu.generate_on_gpu(name, (asked, asked)))))
+"""
+"""What the assembled Space does there, up to the page: its app is imported, its models loaded, its functions called."""
 STUDIO = Path(__file__).parents[2] / "spaces" / "studio" / "app.py"
 
 
@@ -115,3 +136,19 @@ def test_the_studio_loads_the_published_models_first_and_keeps_the_runs_of_its_e
     published = sorted(model.name for model in catalog.models().values() if model.family == "hub-7b")
     assert happened == [published, "served"]
     assert built[0]["keep_examples"] and not built[0]["local"]
+
+
+def test_the_studio_as_it_is_uploaded_is_imported_and_its_decorated_functions_answer(tiny_base, tmp_path):
+    assert main(["publish", "space", "studio", "--dry-run", "--out", str(tmp_path / "studio")]) == 0
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_SPACE, str(tiny_base)],
+        cwd=tmp_path / "studio",
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    letters, rows = done.stdout.split()[-2:]
+    assert int(letters) > 0 and int(rows) == 2

@@ -35,6 +35,7 @@ def home(hub, tmp_path, monkeypatch):
         ("POST /api/models/.*/commit", 429, "asks to wait"),
         ("POST /api/models/.*/commit", 500, "it answered 500. Nothing was published."),
         ("PUT /lfs/", 403, "Your token may not write to"),
+        ("PUT /lfs/", 500, "it answered 500. Nothing was published."),
         ("GET /api/whoami", 401, "does not know your token"),
     ],
 )
@@ -102,6 +103,29 @@ def test_a_pull_that_is_cut_goes_on_where_it_stopped(hub, home, monkeypatch):
     hub.faults.clear()
     folder = pull(REPO)
     assert (folder / WEIGHTS).read_bytes() == FILES[WEIGHTS]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (401, "no repository ada/augmentlm-x on the hub, or it is private"),
+        (403, "does not let you read ada/augmentlm-x"),
+        (404, "no repository ada/augmentlm-x on the hub, or it is private"),
+        (429, "asks to wait"),
+        (500, "answered 500"),
+    ],
+)
+def test_a_pull_that_is_refused_half_way_is_a_sentence_and_goes_on_later(hub, home, monkeypatch, status, said):
+    publish(release())
+    monkeypatch.setattr("augmentlm.weights.downloads.PAUSES", (0.01,) * 4)
+    monkeypatch.setattr("augmentlm.weights.downloads.FIRST_ANSWER_SECONDS", 60.0)
+    hub.fail(f"GET /{REPO}/resolve/.*/{WEIGHTS}", status, times=9)
+    with pytest.raises(WeightsError, match=said):
+        pull(REPO)
+    hub.faults.clear()
+    hub.asked.clear()
+    assert (pull(REPO) / WEIGHTS).read_bytes() == FILES[WEIGHTS]
+    assert hub.times("GET /.*/resolve/") == 1  # the card is here already
 
 
 def test_a_file_that_came_wrong_is_deleted(hub, home):

@@ -23,7 +23,7 @@ from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError
 from augmentlm.hub import bundles, metadata, spaces
 from augmentlm.weights import home
-from scripted_cli import ScriptedPool
+from scripted_cli import ScriptedPool, novel
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("expand", "pairs", "refine", "studio")
@@ -106,6 +106,32 @@ def test_a_dry_run_lists_every_file_shows_the_card_and_writes_what_would_go_up(t
     assert all(re.search(rf"[\d,]+  {re.escape(str(path))}$", shown, re.M) for path in written)
     assert f"{len(written)} files" in shown and "title: AugmentLM Refine" in shown
     assert main(["publish", "space", "refine", "--dry-run", "--out", str(tmp_path / "out")]) == 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_program_on_the_card_of_a_space_runs(name, monkeypatch, capsys):
+    import gradio_client
+
+    from augmentlm.ui.build import TABS, build_app
+    from augmentlm.ui.launch import page_settings
+
+    card = (spaces.folder() / name / "README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```$", card, re.MULTILINE | re.DOTALL)
+    app = build_app(TABS if name == "studio" else [name], pool=ScriptedPool(ScriptedEngine(novel())), local=False)
+    app.launch(**page_settings())
+    client, named = gradio_client.Client, []
+
+    def connect(space: str) -> gradio_client.Client:
+        named.append(space)
+        return client(app.local_url, verbose=False, httpx_kwargs={"timeout": 300})
+
+    monkeypatch.setattr(gradio_client, "Client", connect)
+    try:
+        capsys.readouterr()
+        exec(compile(program, f"spaces/{name}/README.md", "exec"), {"__name__": "card"})
+        assert named == [f"augmentlm/augmentlm-{name}"] and len(capsys.readouterr().out.split()) > 3
+    finally:
+        app.close(verbose=False)
 
 
 @pytest.fixture(scope="module")
