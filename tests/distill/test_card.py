@@ -18,6 +18,8 @@ def share(value, low, high):
 def system(name, valid):
     return {
         "weights": System(name).weights(),
+        "engine": "batch",
+        "quantization": "int8",
         "rates": {"valid": share(valid, valid - 0.05, valid + 0.01)},
         "distinct_samples": {"of": 8, "mean": 7.5, "at_least": 7, "rate": share(0.9, 0.8, 0.95)},
         "length": {"en": {"texts": 4, "mean": 31.5, "median": 30}},
@@ -77,6 +79,7 @@ def test_a_row_is_a_measure_and_a_column_a_system():
     assert "| at least 7 of 8 different | 90.0 % (80–95) | 90.0 % (80–95) |" in lines
     assert "| words, median | 30 | 30 |" in lines
     assert "| self-BLEU | 0.12 | 0.12 |" in lines
+    assert "| engine | batch, int8 | batch, int8 |" in lines
     assert not any("spread" in line or "Chinese" in line for line in lines)  # nobody has a number
 
 

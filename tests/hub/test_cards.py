@@ -39,6 +39,8 @@ def report() -> dict:
         "systems": {
             OURS.name: {
                 "weights": System(OURS.name).weights(),
+                "engine": "llamacpp",
+                "quantization": "Q4_K_M",
                 "rates": {"valid": {"share": 0.98, "low": 0.93, "high": 0.99}},
                 "distinct_samples": None,
                 "length": {},

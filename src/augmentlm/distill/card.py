@@ -116,6 +116,7 @@ def _cells(report: dict[str, Any], names: list[str]) -> Iterator[list[str]]:
         values = [system[key] for system in systems]
         if any(value is not None for value in values):
             yield [label, *("–" if value is None else f"{value:.2f}" for value in values)]
+    yield ["engine", *(f"{system['engine']}, {system['quantization']}" for system in systems)]
     for judged in report["judged"]:
         yield from _judged_cells(judged, names)
 

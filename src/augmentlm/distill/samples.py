@@ -54,8 +54,9 @@ class System:
         return re.sub(r"[^\w.-]+", "--", self.model)
 
     def load(
-        self, task: Task, pool: EnginePool | None, progress: Progress | None = None, purpose: Purpose = "person"
+        self, task: Task, pool: EnginePool | None, progress: Progress | None = None, purpose: Purpose = "batch"
     ) -> Augmenter:
+        """For many rows, unless something else is measured."""
         return load(task, self.model, endpoint=self.endpoint, pool=pool, progress=progress, purpose=purpose)
 
     def weights(self) -> dict[str, str]:
