@@ -19,6 +19,10 @@ def test_a_refinement_that_drops_a_fact_or_changes_language_is_found():
     assert codes("refine", "give some facts on the moon", "请列出一些关于月球的事实。") == ["language"]
 
 
+def test_a_prompt_without_words_may_be_refined_in_any_language():
+    assert codes("refine", "2, 3, 5, 8 -> ?", "Continue the series 2, 3, 5, 8 and explain the rule.") == []
+
+
 def test_a_chinese_prompt_about_english_words_may_be_answered_in_chinese():
     assert codes("refine", "affect effect 区别", "请说明 affect 和 effect 的区别。") == []
 

@@ -21,3 +21,7 @@ def test_language_is_told_by_script(text, expected):
 
 def test_a_mixed_text_has_both_languages():
     assert languages("npm install 报错 EACCES permission denied") == {"en", "zh"}
+
+
+def test_a_text_without_words_has_none():
+    assert languages("Z3, X6, V12, T24 -> ?") == languages("12 + 30 = ?") == frozenset()

@@ -73,7 +73,7 @@ def _answered(source: str, text: str) -> Finding | None:
 def _language(source: str, text: str) -> Finding | None:
     before, after = languages(source), language(text)
     names = {"en": "Latin script", "zh": "Chinese", "other": "another script"}
-    if after in before:
+    if not before or after in before:
         return None
     return Finding("language", f"went from {names[language(source)]} to {names[after]}")
 

@@ -24,9 +24,8 @@ def language(text: str) -> Language:
 
 
 def languages(text: str) -> frozenset[Language]:
-    """Every language that has a word in the text: a question in Chinese about an English error has both."""
-    present = frozenset(name for name, weight in _weights(text).items() if weight)
-    return present or frozenset({"other"})
+    """Every language that has a word in the text: a question in Chinese about an English error has both, a sum none."""
+    return frozenset(name for name, weight in _weights(text).items() if weight)
 
 
 def _weights(text: str) -> dict[Language, float]:
