@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augmentlm.augmenter import TRIES
+from augmentlm.augmenter import TRIES, load
 from augmentlm.distill import rows
 from augmentlm.distill.blind import export_blind, import_verdicts, key_of
 from augmentlm.distill.card import REPORT, table
@@ -60,7 +60,7 @@ def test_the_report_has_the_numbers_and_how_they_came_about(tmp_path):
     assert ours["rates"]["not_answered"]["share"] == 1 and base["rates"]["not_answered"]["share"] == 0
     assert ours["rates"]["facts_kept"]["rows"] == 4
     assert (ours["tries"], base["tries"], report["tries_at_most"]) == (1, TRIES, TRIES)
-    assert ours["engine"] == "llamacpp" and "sha256" in str(base["weights"])
+    assert ours["engine"] == load("refine", OURS, purpose="batch").engine and "sha256" in str(base["weights"])
     assert report["prompts"]["count"] == 4 and report["prompts"]["source"] == "mine.jsonl"
     assert report["sampling"]["temperature"] == 0.3 and report["left_out"] == ""
     (judged,) = report["judged"]

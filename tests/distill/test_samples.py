@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from augmentlm import catalog
+from augmentlm.augmenter import load
 from augmentlm.catalog import Adapter
 from augmentlm.distill import rows
 from augmentlm.distill.prompts import Prompt
@@ -49,7 +50,11 @@ def test_a_row_says_what_made_it(tmp_path):
     sample("refine", BASE, PROMPTS[:1], tmp_path, pool=Counted().pool)
     (row,) = rows.read(tmp_path / "qwen2.5-coder-0.5b-instruct.jsonl")
     assert row["id"] == "p-0" and row["sample"] == 0 and row["text"] == "Write text number 1."
-    assert row["model"] == BASE.model and row["engine"] == "llamacpp" and row["seed"] is not None
+    assert (
+        row["model"] == BASE.model
+        and row["engine"] == load("refine", BASE.model, purpose="batch").engine
+        and row["seed"] is not None
+    )
     assert row["sampling"] == {"temperature": 0.3, "top_p": 0.9, "top_k": 50, "max_tokens": 1024}
     artifact = catalog.model(BASE.model).artifact
     assert row["weights"] == {artifact.name: f"sha256:{artifact.sha256}"}

@@ -90,7 +90,11 @@ def compare(
     stop = stop or threading.Event()
     made = []
     for system in systems:
-        made.append(sample(task, system, prompts, folder / task, pool=pool, stop=stop, progress=progress, told=told))
+        # As the Compare tab makes them: people's votes are on the same quantization.
+        texts = folder / task
+        made.append(
+            sample(task, system, prompts, texts, purpose="person", pool=pool, stop=stop, progress=progress, told=told)
+        )
         _check(stop)
     asked = judge.load("respond", pool, progress)
     names = "--".join(system.file_name for system in (judge, *systems))

@@ -154,7 +154,7 @@ def _model_verdicts(
     """The judge's verdicts on the first system against each of the others, and for pairs on each by itself."""
     if plan.judge is None:
         return []
-    judge = plan.judge.load("respond", pool, progress)
+    judge = plan.judge.load("respond", pool, progress, "batch")
     who = {"judge": judge.model, "kind": "model", "judge_version": JUDGE_VERSION, "weights": plan.judge.weights()}
     verdicts = folder / "verdicts"
     left, *others = plan.systems

@@ -54,9 +54,8 @@ class System:
         return re.sub(r"[^\w.-]+", "--", self.model)
 
     def load(
-        self, task: Task, pool: EnginePool | None, progress: Progress | None = None, purpose: Purpose = "batch"
+        self, task: Task, pool: EnginePool | None, progress: Progress | None = None, purpose: Purpose = "person"
     ) -> Augmenter:
-        """For many rows, unless something else is measured."""
         return load(task, self.model, endpoint=self.endpoint, pool=pool, progress=progress, purpose=purpose)
 
     def weights(self) -> dict[str, str]:
@@ -102,6 +101,7 @@ def sample(
     *,
     samples: int = 1,
     max_tokens: int | None = None,
+    purpose: Purpose = "batch",
     pool: EnginePool | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
@@ -118,7 +118,7 @@ def sample(
     found = _kept(task, path, prompts, samples, made)
     total = len(prompts) * samples
     if len(found) < total:
-        augmenter = system.load(task, pool, progress)
+        augmenter = system.load(task, pool, progress, purpose)
         augmenter.warm_up(stop)
         made["weights"] = system.weights()  # a repository's commit is known now
         if told:

@@ -62,7 +62,7 @@ def bootstrap(
     """
     stop = stop or threading.Event()
     path = folder / f"self-instruct--{base.file_name}.jsonl"
-    model = base.load("respond", pool, progress)
+    model = base.load("respond", pool, progress, "batch")
     seeds = [text for prompt in prompts for text in instructions(prompt)]
     asked = {prompt.id: _question(prompt, seeds) for prompt in prompts}
     sampling = {name: value for name, value in asdict(catalog.default_sampling(task)).items() if name != "seed"}

@@ -183,7 +183,7 @@ def _grades(
     """What the judge says of each set's texts: mean complexity, and how many are true throughout."""
     if plan.judge is None:
         return {}
-    judge = plan.judge.load("respond", pool, progress)
+    judge = plan.judge.load("respond", pool, progress, "batch")
     chosen = {prompt.id for prompt in some([each for each in plan.prompts if each.id in set(common)], GRADED)}
     path = folder / "verdicts" / f"{plan.judge.file_name}--grades.jsonl"
     found = {}

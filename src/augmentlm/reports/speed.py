@@ -75,7 +75,7 @@ def measure_here(
     """Greedy, one input at a time; the first warms the engine up."""
     import psutil
 
-    augmenter = system.load(task, pool, purpose="person")
+    augmenter = system.load(task, pool)
     results = [augmenter(value, temperature=0.0, seed=0) for value in inputs]
     counted = results[1:] or results
     entry = None if system.endpoint else catalog.model(system.model)

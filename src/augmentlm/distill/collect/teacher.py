@@ -59,7 +59,7 @@ class Teacher:
         if self.told:
             self.told(work, len(chats) - len(missing), len(chats))
         if missing:
-            self._loaded = self._loaded or self.system.load("respond", self.pool, self.progress)
+            self._loaded = self._loaded or self.system.load("respond", self.pool, self.progress, "batch")
             # Two chats that are alike are one question.
             first = {asked[name]: name for name in reversed(missing)}
             names = [name for name in missing if first[asked[name]] == name]
