@@ -28,6 +28,11 @@ def test_parts_of_a_stacked_bar_fill_it():
     assert float(win.get("width")) == WIDTH * 0.75 == float(lose.get("x"))
 
 
+def test_a_text_that_rambles_leaves_the_other_lengths_their_bins():
+    svg = histogram({"ours": [*range(10, 60)] * 2, "base": [20] * 99 + [900]}, "Lengths", "words")
+    assert svg.count("<rect") > 10 and "up words" in svg and "900" not in svg
+
+
 def test_a_histogram_shows_the_shares_of_each_series_in_common_bins():
     svg = histogram({"before": [1, 1, 1, 9], "after": [9]}, "Lengths", "words")
     titles = re.findall(r"<title>(\w+: \d+%) from", svg)

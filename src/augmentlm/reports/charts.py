@@ -113,9 +113,15 @@ def paired(rows: Sequence[tuple[str, float, float]], names: tuple[str, str], tit
 
 
 def histogram(series: Mapping[str, Sequence[float]], title: str, unit: str, colours: Sequence[str] = ()) -> str:
-    """Shares of each series in common bins, side by side. `unit` names the horizontal axis."""
+    """Shares of each series in common bins, side by side. `unit` names the horizontal axis.
+
+    A few values far above all others share the last bin, which says so: they would leave a single one for the rest.
+    """
+    most = _most([value for values in series.values() for value in values])
+    series = {name: [min(value, most) for value in values] for name, values in series.items()}
     edges = bins([value for values in series.values() for value in values])
     names = list(series)
+    last = f"{edges[-2]:g} up" if most < math.inf else f"{edges[-1]:g}"
     colours = colours or [f"c{place}" for place in range(len(names))]
     shares = {name: _shares(series[name], edges) for name in names}
     highest = max((share for found in shares.values() for share in found), default=0.0) or 1.0
@@ -130,7 +136,12 @@ def histogram(series: Mapping[str, Sequence[float]], title: str, unit: str, colo
                 continue
             height = share / highest * (_PLOT_HEIGHT - 14)
             x = place * step + 1 + column * width
-            tip = escape(f"{name}: {share:.0%} from {edges[place]:g} to {edges[place + 1]:g} {unit}")
+            span = (
+                f"{last}"
+                if most < math.inf and place == len(edges) - 2
+                else f"{edges[place]:g} to {edges[place + 1]:g}"
+            )
+            tip = escape(f"{name}: {share:.0%} from {span} {unit}")
             drawn.append(
                 f'<rect class="{colour}" x="{x:.1f}" y="{floor - height:.1f}" width="{width:.1f}" '
                 f'height="{height:.1f}"><title>{tip}</title></rect>'
@@ -139,7 +150,7 @@ def histogram(series: Mapping[str, Sequence[float]], title: str, unit: str, colo
     drawn.append(f'<text class="soft" x="0" y="{offset + 10}">{highest:.0%}</text>')
     for place in sorted({0, len(edges) // 2, len(edges) - 1}):
         anchor = "start" if place == 0 else "end" if place == len(edges) - 1 else "middle"
-        written = f"{edges[place]:g}" + (f" {unit}" if anchor == "end" else "")
+        written = f"{last} {unit}" if anchor == "end" else f"{edges[place]:g}"
         drawn.append(
             f'<text class="soft" x="{place * step:.1f}" y="{floor + 15}" text-anchor="{anchor}">'
             f"{escape(written)}</text>"
@@ -183,6 +194,14 @@ def bins(values: Sequence[float], most: int = 14) -> list[float]:
     first = math.floor(low / width)
     count = max(1, math.floor(high / width) - first + 1)
     return [round((first + place) * width, 10) for place in range(count + 1)]
+
+
+def _most(values: Sequence[float]) -> float:
+    """Where values are cut: at the 98th percentile when the highest is more than three times that, else nowhere."""
+    if not values:
+        return math.inf
+    high = sorted(values)[round(0.98 * (len(values) - 1))]
+    return high if high > 0 and max(values) > 3 * high else math.inf
 
 
 def _shares(values: Sequence[float], edges: Sequence[float]) -> list[float]:
