@@ -120,7 +120,7 @@ def test_what_is_not_named_stays_what_the_run_began_with(work, out) -> None:
     found, told = work(n=5)
     assert told[-1].accepted == 5
     assert {made.engine for record in found.accepted for made in record.made} == {"llamacpp"}
-    other = {"expand": Using(engine="transformers", quantization="fp32")}
+    other = {"expand": Using(engine="transformers", quantization="nf4")}  # which every machine offers
     with pytest.raises(InputError, match="the engine of expand was llamacpp and is transformers now"):
         work(n=5, using=other)
 
