@@ -58,3 +58,10 @@ def test_text_out_of_form_says_what_is_missing():
 def test_a_text_that_hit_the_limit_is_cut_off_whatever_else_it_is():
     assert codes("refine", "dogs", "Write about dogs and", finish="length") == ["cut_off"]
     assert codes("pair", PAIRS, "### Instruction\n\nhalf", finish="length") == ["cut_off", "form"]
+
+
+def test_a_response_that_refuses_is_found_for_itself_and_in_a_pair():
+    assert codes("respond", "Sing me a song.", "I'm sorry, but I can't sing.") == ["refused"]
+    pair = "### Instruction\nName a tall tree.\n\n### Response\nAs an AI language model, I have never seen a tree."
+    examples = [Pair("Name a red fruit.", "A cherry."), Pair("Name a small bird.", "A wren.")]
+    assert codes("pair", examples, pair) == ["refused"]

@@ -8,6 +8,7 @@ from augmentlm.checks import facts, form, novelty
 from augmentlm.checks.answered import answered
 from augmentlm.checks.finding import Finding
 from augmentlm.checks.language import language, languages
+from augmentlm.checks.refusal import refusal
 from augmentlm.engines.base import Finish
 from augmentlm.tasks import Pair, Parsed, Task, TaskInput
 
@@ -39,6 +40,10 @@ def assess(
             form.leak(f"{text}\n{response}", source),
             _language(source, text),
         ]
+    if task == "respond":
+        findings.append(refusal(source, text))
+    if task == "pair":
+        findings.append(refusal(text, response))
     if task in ("refine", "expand"):
         findings.append(_answered(source, text))
     if task == "refine":

@@ -1,0 +1,39 @@
+import pytest
+
+from augmentlm.checks.refusal import refusal
+
+
+@pytest.mark.parametrize(
+    ("instruction", "response"),
+    [
+        (
+            "Tell me the opening lines of a song.",
+            "I'm sorry, but as an AI language model, I don't have access to any song.",
+        ),
+        ("Make up something that sounds like a folk song.", "I’m sorry, but I can’t assist with that request."),
+        ("What would a customer say about a new oven?", "As an AI language model, I don't have personal experiences."),
+        ("Book a table.", "Unfortunately, I am unable to book tables."),
+        ("Book a table.", "I cannot help with that."),
+        ("今天天气怎么样？", "作为一个人工智能，我没有实时数据。"),
+        ("帮我订一张票。", "抱歉，我无法帮您订票。"),
+    ],
+)
+def test_a_response_that_declines_is_found(instruction, response):
+    found = refusal(instruction, response)
+    assert found and found.code == "refused" and found.evidence
+
+
+@pytest.mark.parametrize(
+    ("instruction", "response"),
+    [
+        ("Apologise to a friend for being late.", "I'm sorry, I was late and I know you waited in the rain."),
+        ("Make this polite.", "I'm sorry, I can't wait to meet you."),
+        ("Write a complaint.", "Unfortunately, the kettle broke after two days."),
+        ("What does 'as an AI' mean in chats?", "The words “as an AI” say that a program is speaking."),
+        ("Write the reply of a shop.", f"{'Thank you for your letter. ' * 12}We are sorry, but we can't take it back."),
+        ("Why can't penguins fly?", "Their wings are too short, and I can't think of one that ever did."),
+        ("用一句话道歉。", "对不起，我昨天说话太重了。"),
+    ],
+)
+def test_a_text_about_regret_or_about_ai_is_no_refusal(instruction, response):
+    assert refusal(instruction, response) is None
