@@ -9,7 +9,10 @@ from augmentlm.checks.finding import Finding
 _START = 240
 """Characters in which a refusal shows. Further on, a text may quote one."""
 
-_I_CAN_NOT = r"i(?:'m| am)? (?:can(?:'t|not)(?! (?:wait|help but|believe|imagine|thank))|unable|not able|don't have|do not have|won't|will not)\b"
+_I_CAN_NOT = (
+    r"i(?:'m| am)? (?:can(?:'t|not)(?! (?:wait|help but|believe|imagine|thank))"
+    r"|unable|not able|don't have|do not have|won't|will not)\b"
+)
 _REFUSAL = re.compile(
     r"\bas an? (?:large )?(?:ai|artificial intelligence|language model)\b"
     rf"|^\W{{0,3}}(?:(?:i(?:'m| am) )?(?:very |really )?sorry|(?:my )?apologies|unfortunately)\b[,.]?(?: but)? "
