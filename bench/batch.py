@@ -323,7 +323,7 @@ same run, cold weights). The batch engine writes {100 * best.speed / limit:.0f} 
 
 Held-out prompts of `data/refine`, refined with the adapter of {MODEL.name}; temperature {SAMPLING.temperature}, top_p
 {SAMPLING.top_p}, top_k {SAMPLING.top_k}, at most {SAMPLING.max_tokens} tokens. A row is accepted when no check of the
-task speaks against it. The slow engines got the first few of the same prompts, so that each worked for a minute or two.
+task speaks against it. The slow engines got the first few of the same prompts, so that all worked for about as long.
 What isn't quantized is computed in {WHOLE}, which suits this CPU. Each ran in a process of its own after a row to warm
 up; loading is not counted.
 

@@ -160,6 +160,8 @@ def test_an_adapter_of_another_shape_and_a_folder_without_one_are_said(tiny_base
     first = train(dataclasses.replace(RECIPE, epochs=0.5), tiny_base, tiny_data, tmp_path / "first")
     with pytest.raises(InputError, match="differ in r, layers_to_transform"):
         train(dataclasses.replace(RECIPE, rank=2, layers=1), tiny_base, tiny_data, tmp_path / "other", begin=first)
+    with pytest.raises(InputError, match="trains the whole model"):
+        train(dataclasses.replace(RECIPE, method="full"), tiny_base, tiny_data, tmp_path / "full", begin=first)
     with pytest.raises(InputError, match="no adapter to go on from"):
         train(RECIPE, tiny_base, tiny_data, tmp_path / "none", begin=tmp_path)
 

@@ -88,17 +88,17 @@ def compare(
     if systems[0] == systems[1]:
         raise InputError("Both sides are the same model.", hint="Choose another one for one of them.")
     stop = stop or threading.Event()
+    texts = folder / task
     made = []
     for system in systems:
         # As the Compare tab makes them: people's votes are on the same quantization.
-        texts = folder / task
         made.append(
             sample(task, system, prompts, texts, purpose="person", pool=pool, stop=stop, progress=progress, told=told)
         )
         _check(stop)
     asked = judge.load("respond", pool, progress)
     names = "--".join(system.file_name for system in (judge, *systems))
-    found = judging.compare(asked, *made, folder / task / "verdicts" / f"{names}.jsonl", stop=stop, told=told)
+    found = judging.compare(asked, *made, texts / "verdicts" / f"{names}.jsonl", stop=stop, told=told)
     _check(stop)
     judged = _votes(task, asked.model, folder / task, systems, made, found)
     for vote in judged:

@@ -88,6 +88,11 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
     base, adapter, data or an `out` of another recipe that can't be trained on, and `DoesNotFitError` when memory runs
     out.
     """
+    if begin and recipe.method != "lora":
+        raise InputError(
+            "The recipe trains the whole model, and an adapter can't be taught on that way.",
+            hint='Leave --begin out, or write method = "lora".',
+        )
     trained = out / ("adapter" if recipe.method == "lora" else "model")
     _same_recipe(recipe, out)
     if (out / "training.json").exists() and trained.exists():

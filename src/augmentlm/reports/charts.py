@@ -121,7 +121,10 @@ def histogram(series: Mapping[str, Sequence[float]], title: str, unit: str, colo
     series = {name: [min(value, most) for value in values] for name, values in series.items()}
     edges = bins([value for values in series.values() for value in values])
     names = list(series)
-    last = f"{edges[-2]:g} up" if most < math.inf else f"{edges[-1]:g}"
+    spans = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    last = f"{edges[-1]:g}"
+    if most < math.inf:
+        last = spans[-1] = f"{edges[-2]:g} up"
     colours = colours or [f"c{place}" for place in range(len(names))]
     shares = {name: _shares(series[name], edges) for name in names}
     highest = max((share for found in shares.values() for share in found), default=0.0) or 1.0
@@ -136,12 +139,7 @@ def histogram(series: Mapping[str, Sequence[float]], title: str, unit: str, colo
                 continue
             height = share / highest * (_PLOT_HEIGHT - 14)
             x = place * step + 1 + column * width
-            span = (
-                f"{last}"
-                if most < math.inf and place == len(edges) - 2
-                else f"{edges[place]:g} to {edges[place + 1]:g}"
-            )
-            tip = escape(f"{name}: {share:.0%} from {span} {unit}")
+            tip = escape(f"{name}: {share:.0%} from {spans[place]} {unit}")
             drawn.append(
                 f'<rect class="{colour}" x="{x:.1f}" y="{floor - height:.1f}" width="{width:.1f}" '
                 f'height="{height:.1f}"><title>{tip}</title></rect>'
