@@ -62,6 +62,29 @@ def test_a_pair_is_a_target_at_most_once_and_never_in_its_own_context(tiny_data)
     assert {len(targets) for targets in by_family.values()} == {1, 4}
 
 
+def test_families_with_plain_siblings_teach_those_and_never_their_rich_answers(tiny_data):
+    plain = [{"instruction": f"Double {n}.", "response": f"Plain {n}"} for n in range(4)]
+    (tiny_data / "siblings").mkdir()
+    known = [row["id"] for row in read_rows(tiny_data / "families", "train")]
+    lines = [json.dumps({"id": name, "items": plain}) + "\n" for name in known[:9]]
+    (tiny_data / "siblings" / "all.jsonl").write_text("".join(lines), encoding="utf-8")
+    found = examples("pair", tiny_data, "train")
+    taught = [example for example in found if example.id in known[:9]]
+    assert all("Double" in target for example in taught for target in example.completions)
+    rich = [example for example in taught if "Add" in example.prompt]
+    assert [len(example.completions) for example in rich] == [4] * 9
+    others = [example for example in taught if "Add" not in example.prompt]
+    assert others and not any(target in example.prompt for example in others for target in example.completions)
+    assert all("Add" in target for example in found if example.id in known[9:] for target in example.completions)
+
+
+def test_plain_siblings_are_of_families_in_training():
+    families = {row["id"]: row["category"] for row in read_rows(DATA / "families", "train")}
+    siblings = list(read_rows(DATA / "siblings"))
+    assert {row["id"]: row["category"] for row in siblings} == families
+    assert all(len(row["items"]) == 4 for row in siblings)
+
+
 def test_pair_targets_are_what_the_pair_parser_reads():
     for example in examples("pair", DATA, "dev"):
         for text in example.completions:

@@ -26,7 +26,6 @@ NOVEL_TARGET = 0.45
 """Texts nearer to their seed than this (ROUGE-L) are not taught: a model that learns to keep the sentence and swap a
 word makes near-copies of short seeds. At 0.6, half of its expansions of one-line seeds were."""
 
-
 THREE_IN_CONTEXT = 0.25
 """Share of the families that teach with three examples instead of two."""
 
@@ -69,13 +68,14 @@ def read_rows(folder: Path, split: Split | None = None) -> Iterator[dict[str, An
 
 
 def examples(task: Task, data: Path, split: Split, seed: int = 0) -> list[Example]:
-    """The training examples of a task from the folder `data` (with `refine/`, `expand/`, `families/` in it)."""
+    """The training examples of a task from the folder `data` (with `refine/`, `expand/`, `families/` and, for
+    pairs, perhaps `siblings/` in it)."""
     if task == "refine":
         return [Example(row["id"], row["raw"], (row["refined"],)) for row in read_rows(data / "refine", split)]
     if task == "expand":
         return list(_expand_examples(data / "expand", split))
     if task == "pair":
-        return list(_pair_examples(data / "families", split, random.Random(seed)))
+        return list(_pair_examples(data, split, random.Random(seed)))
     raise ValueError(f"there is no training set for {task}")
 
 
@@ -89,15 +89,33 @@ def _expand_examples(folder: Path, split: Split) -> Iterator[Example]:
                 yield Example(row["id"], seed, tuple(novel))
 
 
-def _pair_examples(folder: Path, split: Split, rng: random.Random) -> Iterator[Example]:
-    """Shuffled siblings: two in context and the two others as targets, both ways; in one family of four, three in
-    context and one as target, because people give more than two."""
-    for row in read_rows(folder, split):
-        pairs = [Pair(item["instruction"], item["response"]) for item in row["items"]]
+def _pair_examples(data: Path, split: Split, rng: random.Random) -> Iterator[Example]:
+    """Families with plain siblings teach those, as a small student can't learn rich answers; others teach their own."""
+    plain = {}
+    if (data / "siblings").exists():
+        plain = {row["id"]: _pairs(row) for row in read_rows(data / "siblings", split)}
+    for row in read_rows(data / "families", split):
+        pairs = _pairs(row)
         rng.shuffle(pairs)
-        if rng.random() < THREE_IN_CONTEXT:
-            splits = [(pairs[:3], pairs[3:])]
-        else:
-            splits = [(pairs[:2], pairs[2:]), (pairs[2:], pairs[:2])]
-        for context, targets in splits:
-            yield Example(row["id"], format_pairs(context), tuple(format_pair(pair) for pair in targets))
+        siblings = plain.get(row["id"])
+        if siblings:
+            yield _pair_example(row["id"], pairs[:2], siblings)
+            rng.shuffle(siblings)
+        for context, targets in _both_ways(siblings or pairs, rng):
+            yield _pair_example(row["id"], context, targets)
+
+
+def _both_ways(pairs: list[Pair], rng: random.Random) -> list[tuple[list[Pair], list[Pair]]]:
+    """Two in context and the two others as targets, both ways; in one family of four, three in context and one as
+    target, because people give more than two."""
+    if rng.random() < THREE_IN_CONTEXT:
+        return [(pairs[:3], pairs[3:])]
+    return [(pairs[:2], pairs[2:]), (pairs[2:], pairs[:2])]
+
+
+def _pairs(row: dict[str, Any]) -> list[Pair]:
+    return [Pair(item["instruction"], item["response"]) for item in row["items"]]
+
+
+def _pair_example(row_id: str, context: list[Pair], targets: list[Pair]) -> Example:
+    return Example(row_id, format_pairs(context), tuple(format_pair(pair) for pair in targets))
