@@ -52,6 +52,19 @@ def test_answers_refusals_and_statements_are_found(prompt, text, evidence):
     assert finding and finding.code == "answered" and evidence in finding.evidence
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The code should print 5, but it prints 23. What is wrong?\n\nint a = 2;\nint b = 3;\nSystem.out.println(a);",
+        "My function prints None. Please mend it.\n\ndef double(n):\n    n * 2\n\nprint(double(5))",
+        "给一家面包店想一句宣传语。",
+        "为一家儿童书店取三个名字，要简单好记，附上含义。",
+    ],
+)
+def test_a_request_before_its_code_or_in_everyday_chinese_is_no_answer(text):
+    assert answered("Why does this loop never end?", text) is None
+
+
 def test_the_docstring_says_how_good_it_is_on_held_out_rows():
     items = [item for row in read_rows(DATA / "families", "dev") for item in row["items"]]
     refined = [(row["raw"], row["refined"]) for row in read_rows(DATA / "refine", "dev")]
