@@ -5,7 +5,7 @@ import pytest
 
 from augmentlm.distill.sets import examples, family_of, read_rows, split_of
 from augmentlm.errors import InputError
-from augmentlm.tasks import format_pair, parse
+from augmentlm.tasks import Pair, format_pair, parse
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -76,6 +76,17 @@ def test_families_with_plain_siblings_teach_those_and_never_their_rich_answers(t
     others = [example for example in taught if "Add" not in example.prompt]
     assert others and not any(target in example.prompt for example in others for target in example.completions)
     assert all("Add" in target for example in found if example.id in known[9:] for target in example.completions)
+
+
+def test_a_corrected_pair_is_taught_behind_the_examples_it_was_written_for(tmp_path):
+    (tmp_path / "pair").mkdir()
+    pair = {"instruction": "Double 4.", "response": "8"}
+    row = {"id": next(f"a-{n}" for n in range(99) if split_of(f"a-{n}") == "train"), "pair": pair}
+    row["examples"] = [{"instruction": f"Double {n}.", "response": str(2 * n)} for n in (1, 2)]
+    (tmp_path / "pair" / "a.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    (example,) = examples("pair", tmp_path, "train")
+    assert example.completions == (format_pair(Pair("Double 4.", "8")),)
+    assert "Double 1." in example.prompt and "Double 4." not in example.prompt
 
 
 def test_plain_siblings_are_of_families_in_training():

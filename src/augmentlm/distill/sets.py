@@ -68,8 +68,8 @@ def read_rows(folder: Path, split: Split | None = None) -> Iterator[dict[str, An
 
 
 def examples(task: Task, data: Path, split: Split, seed: int = 0) -> list[Example]:
-    """The training examples of a task from the folder `data` (with `refine/`, `expand/`, `families/` and, for
-    pairs, perhaps `siblings/` in it)."""
+    """The training examples of a task from the folder `data` (with `refine/`, `expand/`, and for pairs
+    `families/`, perhaps with `siblings/`, or `pair/` in it)."""
     if task == "refine":
         return [Example(row["id"], row["raw"], (row["refined"],)) for row in read_rows(data / "refine", split)]
     if task == "expand":
@@ -90,7 +90,12 @@ def _expand_examples(folder: Path, split: Split) -> Iterator[Example]:
 
 
 def _pair_examples(data: Path, split: Split, rng: random.Random) -> Iterator[Example]:
-    """Families with plain siblings teach those, as a small student can't learn rich answers; others teach their own."""
+    """Families with plain siblings teach those, as a small student can't learn rich answers; others teach their own.
+    Rows in `pair/` say themselves what stands in context and what is to be learnt."""
+    if (data / "pair").exists():
+        yield from map(_given_example, read_rows(data / "pair", split))
+        if not (data / "families").exists():
+            return
     plain = {}
     if (data / "siblings").exists():
         plain = {row["id"]: _pairs(row) for row in read_rows(data / "siblings", split)}
@@ -111,6 +116,11 @@ def _both_ways(pairs: list[Pair], rng: random.Random) -> list[tuple[list[Pair], 
     if rng.random() < THREE_IN_CONTEXT:
         return [(pairs[:3], pairs[3:])]
     return [(pairs[:2], pairs[2:]), (pairs[2:], pairs[:2])]
+
+
+def _given_example(row: dict[str, Any]) -> Example:
+    target = Pair(row["pair"]["instruction"], row["pair"]["response"])
+    return _pair_example(row["id"], [Pair(**each) for each in row["examples"]], [target])
 
 
 def _pairs(row: dict[str, Any]) -> list[Pair]:
