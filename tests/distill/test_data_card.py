@@ -16,7 +16,9 @@ def cells(first: str, columns: int) -> list[list[str]]:
     return [line for line in lines if line[0] == first and len(line) == columns]
 
 
-@pytest.mark.parametrize("name", ["refine", "expand", "families", "siblings", "corrected/refine", "corrected/expand"])
+@pytest.mark.parametrize(
+    "name", ["refine", "expand", "families", "siblings", "corrected/refine", "corrected/expand", "corrected/pair"]
+)
 def test_the_card_counts_what_is_there(name: str) -> None:
     rows = list(read_rows(DATA / name))
     languages = Counter(row["lang"] for row in rows)
