@@ -17,7 +17,17 @@ def cells(first: str, columns: int) -> list[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "name", ["refine", "expand", "families", "siblings", "corrected/refine", "corrected/expand", "corrected/pair"]
+    "name",
+    [
+        "refine",
+        "expand",
+        "families",
+        "siblings",
+        "corrected/refine",
+        "corrected/expand",
+        "corrected/pair",
+        "corrected-again/refine",
+    ],
 )
 def test_the_card_counts_what_is_there(name: str) -> None:
     rows = list(read_rows(DATA / name))
