@@ -27,6 +27,7 @@ def cells(first: str, columns: int) -> list[list[str]]:
         "corrected/expand",
         "corrected/pair",
         "corrected-again/refine",
+        "corrected-again/expand",
     ],
 )
 def test_the_card_counts_what_is_there(name: str) -> None:
