@@ -46,6 +46,15 @@ def test_every_prompt_gets_its_samples_each_with_a_seed_of_its_own(tmp_path):
     assert len({request.sampling.seed for request in script.requests}) == 6
 
 
+def test_a_copy_among_the_samples_of_a_prompt_is_asked_for_again_as_the_product_does(tmp_path):
+    texts = iter(["Name a river in Asia.", "Name a river in Asia.", "Describe an old lighthouse."])
+    made = sample(
+        "expand", BASE, PROMPTS[:1], tmp_path, samples=2, pool=ScriptedPool(ScriptedEngine(lambda request: next(texts)))
+    )
+    assert [each.text for each in made] == ["Name a river in Asia.", "Describe an old lighthouse."]
+    assert [each.tries for each in made] == [1, 2]
+
+
 def test_a_row_says_what_made_it(tmp_path):
     sample("refine", BASE, PROMPTS[:1], tmp_path, pool=Counted().pool)
     (row,) = rows.read(tmp_path / "qwen2.5-coder-0.5b-instruct.jsonl")

@@ -107,7 +107,8 @@ def sample(
     progress: Progress | None = None,
     told: Told | None = None,
 ) -> list[Sample]:
-    """`samples` samples for each prompt, at the product's sampling; rows are kept in `folder/<system>.jsonl`.
+    """`samples` samples for each prompt, at the product's sampling and made as it makes several; rows are kept in
+    `folder/<system>.jsonl`.
 
     Rows that are there are used and the missing ones made, so a run that was stopped goes on where it ended. Raises
     `InputError` when the rows there were made with other settings or weights, and what the engine raises.
@@ -123,17 +124,18 @@ def sample(
         made["weights"] = system.weights()  # a repository's commit is known now
         if told:
             told(system.model, len(found), total)
-    for number in range(samples):
-        missing = [prompt for prompt in prompts if (prompt.id, number) not in found]
-        if not missing or stop.is_set():
-            continue
-        # No seed: each row has one drawn, so that the rows are independent draws.
-        batch = augmenter.batch([prompt.value for prompt in missing], stop=stop, max_tokens=max_tokens)
+    lacking = {prompt.id: [n for n in range(samples) if (prompt.id, n) not in found] for prompt in prompts}
+    for count in sorted({len(numbers) for numbers in lacking.values()} - {0}):
+        asked = [prompt for prompt in prompts if len(lacking[prompt.id]) == count]
+        # Several for a prompt are asked for at once, as the product does, which asks again for a copy among them. No
+        # seed: each row has one drawn, so that prompts are independent of each other.
+        batch = augmenter.batch([prompt.value for prompt in asked], count, stop=stop, max_tokens=max_tokens)
         with closing(batch):  # type: ignore[type-var]
             for result in batch:
                 if result.finish == "cancelled":
                     continue
-                prompt = missing[result.index]
+                prompt = asked[result.index]
+                number = lacking[prompt.id].pop(0)
                 known = {"id": prompt.id, "sample": number, "category": prompt.category, **result.as_json()}
                 rows.append(path, {**known, "text": result.text, "finish": result.finish, **made})
                 found[prompt.id, number] = Sample(task, prompt, number, result.text, result.finish, result.tries)
