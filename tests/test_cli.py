@@ -248,7 +248,7 @@ def test_ctrl_c_while_streaming_keeps_what_is_printed() -> None:
 
 
 def test_ctrl_c_among_many_rows_leaves_whole_rows() -> None:
-    process = start("expand", "count", "-n", "1000", "--max-tokens", "1", "--json")
+    process = start("expand", "count", "-n", "1000", "--max-tokens", "1", "--temperature", "0", "--json")
     first = process.stdout.readline()
     out, err = interrupt(process)
     assert err == "augmentlm: Stopped.\n"
