@@ -16,9 +16,15 @@ from augmentlm.checks.refusal import refusal
         ("Book a table.", "I cannot help with that."),
         ("今天天气怎么样？", "作为一个人工智能，我没有实时数据。"),
         ("帮我订一张票。", "抱歉，我无法帮您订票。"),
+        ("Summarise the text.", "It seems you haven't provided the text. Please share it."),
+        ("Mend the grammar.", "I'd be happy to help! Please provide the sentence you would like me to mend."),
+        ("What does the code print?", "You didn't include any code."),
+        ("Summarise the article.", "To help you, I'll need the text of the article."),
+        ("Summarise the article.", "There is no article given, so nothing can be summarised."),
+        ("翻译这个句子。", "请提供需要翻译的句子。"),
     ],
 )
-def test_a_response_that_declines_is_found(instruction, response):
+def test_a_response_that_declines_or_asks_back_is_found(instruction, response):
     found = refusal(instruction, response)
     assert found and found.code == "refused" and found.evidence
 
@@ -33,6 +39,10 @@ def test_a_response_that_declines_is_found(instruction, response):
         ("Write the reply of a shop.", f"{'Thank you for your letter. ' * 12}We are sorry, but we can't take it back."),
         ("Why can't penguins fly?", "Their wings are too short, and I can't think of one that ever did."),
         ("用一句话道歉。", "对不起，我昨天说话太重了。"),
+        ("Make this polite: 'Send me the file now.'", "Could you please send me the file when you have a moment?"),
+        ("Answer a customer who lost a parcel.", "Could you please give me the number of the document you got?"),
+        ("Write a form's first line.", "Please enter your data below."),
+        ("What did Eva forget?", "You mean her keys. There is no text about anything else."),
     ],
 )
 def test_a_text_about_regret_or_about_ai_is_no_refusal(instruction, response):

@@ -78,14 +78,14 @@ def test_families_with_plain_siblings_teach_those_and_never_their_rich_answers(t
     assert all("Add" in target for example in found if example.id in known[9:] for target in example.completions)
 
 
-def test_a_corrected_pair_is_taught_behind_the_examples_it_was_written_for(tmp_path):
+def test_given_pairs_are_taught_behind_the_examples_they_were_written_for(tmp_path):
     (tmp_path / "pair").mkdir()
-    pair = {"instruction": "Double 4.", "response": "8"}
-    row = {"id": next(f"a-{n}" for n in range(99) if split_of(f"a-{n}") == "train"), "pair": pair}
+    pairs = [{"instruction": f"Double {n}.", "response": str(2 * n)} for n in (4, 5)]
+    row = {"id": next(f"a-{n}" for n in range(99) if split_of(f"a-{n}") == "train"), "pairs": pairs}
     row["examples"] = [{"instruction": f"Double {n}.", "response": str(2 * n)} for n in (1, 2)]
     (tmp_path / "pair" / "a.jsonl").write_text(json.dumps(row), encoding="utf-8")
     (example,) = examples("pair", tmp_path, "train")
-    assert example.completions == (format_pair(Pair("Double 4.", "8")),)
+    assert example.completions == tuple(format_pair(Pair(**pair)) for pair in pairs)
     assert "Double 1." in example.prompt and "Double 4." not in example.prompt
 
 

@@ -1,4 +1,5 @@
-"""Does a response decline the task, or speak of being a program? Nobody wants to train that by accident."""
+"""Does a response decline the task, speak of being a program, or ask for what it should work on? Nobody wants to train
+that by accident."""
 
 from __future__ import annotations
 
@@ -22,12 +23,37 @@ _REFUSAL = re.compile(
     r"|^\W{0,3}(?:很|非常)?(?:抱歉|对不起)[，,。]?(?:但)?我(?:不能|无法|没有|不会)",
     re.IGNORECASE,
 )
+_MATERIAL = (
+    r"(?:text|passage|paragraph|sentence|article|code|function|snippet|document|list|table|data|e-?mail|story|poem|review"
+    r"|question|problem|input|content|context|instruction|prompt|image|file)s?\b"
+)
+_ASKS_BACK = re.compile(
+    r"^\W{0,3}(?:(?:sorry|apologies|i(?:'m| am) sorry|sure|of course|certainly)\W+(?:but )?)?"
+    r"(?:i(?:'d| would) be (?:happy|glad) to \w+[^.!,]{0,40}[.!,]\W{0,3}(?:but )?)?"
+    r"(?:(?:it )?(?:seems|appears|looks)(?: like| that)? )?(?:but )?"
+    rf"(?:you (?:haven't|have not|didn't|did not|forgot to) (?:yet )?"
+    r"(?:provided?|given?|included?|specified|specify|mention(?:ed)?|attach(?:ed)?|shared?|paste[d]?)\b"
+    rf"|(?:there is|there's) no {_MATERIAL}(?: \w+)? (?:provided|given|attached|included)\b"
+    rf"|(?:please|(?:could|can|would) you(?: please)?) (?:provide|share|give|paste|enter|supply)(?: me)?(?: with)? "
+    rf"(?:the|your|a|an|some|more|any)\b[^.?!]{{0,40}}?{_MATERIAL}"
+    rf"|(?:to|i(?:'d| would| will|'ll)) [^.?!]{{0,60}}\b(?:i(?:'ll)? need|please provide|provide me)[^.?!]{{0,40}}?"
+    rf"{_MATERIAL})"
+    r"|^\W{0,3}(?:请(?:您|你)?(?:先)?(?:提供|给出|发送|粘贴|输入)|(?:您|你)(?:还)?(?:没有|未)(?:提供|给出))",
+    re.IGNORECASE,
+)
+_WANTS_A_REQUEST = re.compile(
+    r"\b(?:ask|asks|asking|request|reply|customer|support|form)\b|询问|请求|客服|回复|顾客|客户", re.IGNORECASE
+)
 
 
 def refusal(instruction: str, response: str) -> Finding | None:
     """The words that decline. An instruction that speaks of AI itself may be answered in such words."""
     start = " ".join(response[:_START].replace("’", "'").split())
     match = _REFUSAL.search(start)
-    if not match or _REFUSAL.search(instruction.replace("’", "'")):
-        return None
-    return Finding("refused", f"says “{match.group().strip()}”")
+    if match and not _REFUSAL.search(instruction.replace("’", "'")):
+        return Finding("refused", f"says “{match.group().strip()}”")
+    match = _ASKS_BACK.match(start)
+    # A letter or a support answer that was asked for may begin so.
+    if match and not _WANTS_A_REQUEST.search(instruction):
+        return Finding("refused", f"asks back: “{match.group().strip()}”")
+    return None

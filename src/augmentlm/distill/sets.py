@@ -119,8 +119,8 @@ def _both_ways(pairs: list[Pair], rng: random.Random) -> list[tuple[list[Pair], 
 
 
 def _given_example(row: dict[str, Any]) -> Example:
-    target = Pair(row["pair"]["instruction"], row["pair"]["response"])
-    return _pair_example(row["id"], [Pair(**each) for each in row["examples"]], [target])
+    context, targets = ([Pair(**each) for each in row[name]] for name in ("examples", "pairs"))
+    return _pair_example(row["id"], context, targets)
 
 
 def _pairs(row: dict[str, Any]) -> list[Pair]:

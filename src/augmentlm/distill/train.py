@@ -11,6 +11,7 @@ import json
 import os
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import psutil
 import torch
 from peft import prepare_model_for_kbit_training
+from peft.helpers import disable_input_dtype_casting
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -125,8 +127,12 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
     )
     trainer.remove_callback(PrinterCallback)  # Progress says the same for a person
     checkpoint = _newest_checkpoint(out / "checkpoints")
+    # In bf16 the Trainer's autocast casts the small matrices of a LoRA, which is a third less work than PEFT's way of
+    # casting every activation to theirs.
+    autocast = recipe.method == "lora" and arguments.bf16
     try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with disable_input_dtype_casting(model) if autocast else nullcontext():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError as error:
         raise DoesNotFitError(
             "The training ran out of GPU memory.", hint="Lower tokens_per_row in the recipe; checkpoints are kept."
@@ -220,8 +226,8 @@ def _arguments(recipe: Recipe, out: Path) -> TrainingArguments:
         report_to="none",
         disable_tqdm=True,
         use_cpu=not cuda,
-        # Weights that are trained stand in fp32 (see _model); where that is all of them, bf16 is the compute type.
-        bf16=cuda or recipe.method == "full",
+        # Weights that are trained stand in fp32 (see _model) and are computed with in bf16.
+        bf16=cuda or recipe.method == "full" or has_bf16(),
         seed=recipe.seed,
     )
     if arguments.n_gpu > 1:
