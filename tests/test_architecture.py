@@ -19,7 +19,7 @@ MODULES = {
 LAYERS = (  # from the ground up
     {"errors", "tasks", "catalog", "weights", "hardware", "machine"},
     {"engines", "checks", "examples", "formats", "measures", "schemas", "tables"},
-    {"augmenter", "results", "sources"},
+    {"augmenter", "results", "sources", "tries"},
     {"runs", "arena", "distill", "hub"},
     {"reports"},
     {"ui"},

@@ -6,11 +6,12 @@ import threading
 
 import pytest
 
-from augmentlm import augmenter
-from augmentlm.augmenter import TRIES, Augmenter
+from augmentlm import tries
+from augmentlm.augmenter import Augmenter
 from augmentlm.engines.base import Request
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.sources import RemoteModel
+from augmentlm.tries import TRIES
 
 SEED = "Plan a three-day trip to Kyoto for two."
 GOOD = "Write a packing list for a week of hiking in Norway."
@@ -35,7 +36,7 @@ def expander(writer) -> Augmenter:
 
 
 def again(seed: int, number: int) -> int:
-    return seed + (number - 1) * augmenter._SEEDS_APART
+    return seed + (number - 1) * tries._TRIES_APART
 
 
 def test_a_result_that_passes_is_asked_for_once():

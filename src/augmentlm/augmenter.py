@@ -19,21 +19,13 @@ from augmentlm.machine import Purpose, inspect, plan
 from augmentlm.results import Result, TextStream
 from augmentlm.sources import LocalModel, RemoteModel, remote
 from augmentlm.tasks import TASKS, Message, Task, TaskInput, check_input, parse, render
+from augmentlm.tries import TRIES, another, candidates_of, spread, surest
 from augmentlm.weights import Progress, is_cached
 from augmentlm.weights.pulled import find
 
 __all__ = ["Augmenter", "Result", "TextStream", "load"]
 
-TRIES = 3
-"""How often a batch asks for a result that a check speaks against. Rows of a batch are written side by side, so that
-a few more cost less than their share."""
-
 _TRIED_AGAIN = frozenset({"refine", "expand", "pair"})
-_SEEDS_APART = 1_000_003
-"""Between the seeds of two tries, so that they don't meet the seeds of the next samples."""
-
-_WARMER, _WARMEST = 0.3, 1.0
-"""What a try after a near-copy adds to the temperature, and where that ends: cool texts make sense, warm ones vary."""
 
 
 def load(
@@ -206,18 +198,25 @@ class Augmenter:
         rejected: dict[int, Result] = {}
         waiting = list(range(len(rows)))
         with self._source.lease(stop) as engine:
+            count = candidates_of(self.task, self._source.style, rows[0][2])
             for number in range(1, TRIES + 1):
-                requests = [_another(rows[place][2], number, rejected.get(place)) for place in waiting]
+                again = [another(rows[place][2], number, rejected.get(place)) for place in waiting]
+                requests = [candidate for request in again for candidate in spread(request, count)]
                 asked, waiting = waiting, []
+                made: dict[int, list[Completion]] = {place: [] for place in asked}
                 with closing(engine.generate(requests, stop)) as completions:
                     for answer, completion in completions:
-                        place = asked[answer]
+                        place = asked[answer // count]
+                        made[place].append(completion)
+                        if len(made[place]) < count:
+                            continue
                         index, value, request = rows[place]
-                        if completion.finish == "cancelled" and place in rejected:
+                        siblings = earlier.setdefault(index, {})
+                        found = [(self._result(index, value, each, siblings), each) for each in made.pop(place)]
+                        result = replace(surest(found), tries=number)
+                        if result.finish == "cancelled" and place in rejected:
                             yield rejected[place]
                             continue
-                        siblings = earlier.setdefault(index, {})
-                        result = replace(self._result(index, value, completion, siblings), tries=number)
                         if number < TRIES and self._again(result, request, stop):
                             rejected[place] = result
                             waiting.append(place)
@@ -292,14 +291,3 @@ class Augmenter:
             seed=None,
             index=index,
         )
-
-
-def _another(request: Request, number: int, before: Result | None) -> Request:
-    """The request of a try, counted from 1; `before` is what the last one gave."""
-    sampling = request.sampling
-    if sampling.seed is not None:
-        sampling = replace(sampling, seed=sampling.seed + (number - 1) * _SEEDS_APART)
-    if before and any(finding.code == "near_copy" for finding in before.findings):
-        warmer = sampling.temperature + (number - 1) * _WARMER
-        sampling = replace(sampling, temperature=max(sampling.temperature, min(warmer, _WARMEST)))
-    return replace(request, sampling=sampling)

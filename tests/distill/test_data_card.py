@@ -23,11 +23,13 @@ def cells(first: str, columns: int) -> list[list[str]]:
         "expand",
         "families",
         "siblings",
+        "pair",
         "corrected/refine",
         "corrected/expand",
         "corrected/pair",
         "corrected-again/refine",
         "corrected-again/expand",
+        "corrected-again/pair",
     ],
 )
 def test_the_card_counts_what_is_there(name: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from augmentlm.augmenter import TRIES, load
+from augmentlm.augmenter import load
 from augmentlm.distill import rows
 from augmentlm.distill.blind import export_blind, import_verdicts, key_of
 from augmentlm.distill.card import REPORT, table
@@ -14,6 +14,7 @@ from augmentlm.distill.prompts import Prompt, dev_prompts
 from augmentlm.distill.samples import System
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError, MissingExtraError, StoppedError
+from augmentlm.tries import TRIES
 from scripted_cli import ScriptedPool
 
 DATA = Path(__file__).parents[2] / "data"

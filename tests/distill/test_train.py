@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
 
-from augmentlm.distill.packing import Tokens
+from augmentlm.distill.packing import Tokens, plan_rows, split_shared
 from augmentlm.distill.recipe import Recipe
-from augmentlm.distill.train import PackedRows, _model, train
+from augmentlm.distill.train import PackedRows, _model, _tokens, train
 from augmentlm.errors import InputError
 
 RECIPE = Recipe(
@@ -143,6 +144,18 @@ def test_a_lora_on_the_upper_layers_leaves_the_lower_ones_alone(tiny_base, tiny_
     assert {name.split(".layers.")[1][0] for name in names} == {"1"}
     # Every linear module of the layer, each with its two matrices.
     assert len(names) == 7 * 2
+
+
+def test_the_loss_is_over_the_whole_vocabulary(tiny_base, tiny_data, tmp_path):
+    """Over a short list it held nothing else down: `<|endoftext|>` rose until answers ended before their first word."""
+    recipe = dataclasses.replace(RECIPE, epochs=0.5, log_every=1)
+    train(recipe, tiny_base, tiny_data, tmp_path)
+    shared, tokens = split_shared(_tokens(recipe, tiny_base, tiny_data))
+    rows = plan_rows([len(item) for item in tokens], recipe.tokens_per_row - len(shared), 0.5, recipe.seed)
+    inputs = PackedRows(shared, tokens, rows)[0]
+    labels = inputs.pop("labels")
+    logits = AutoModelForCausalLM.from_pretrained(tiny_base)(**inputs).logits[0]
+    assert losses(tmp_path)[1] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), abs=0.02)
 
 
 def test_an_adapter_is_taught_on_from_where_it_was_and_the_account_says_so(tiny_base, tiny_data, tmp_path):

@@ -37,6 +37,9 @@ def test_rows_of_both_languages_with_and_without_the_adapter_are_what_the_model_
         rows = dict(engine.generate(requests, threading.Event()))
     finally:
         engine.close()
+    for row in rows.values():  # the stop token has a likelihood and no text
+        assert len(row.likelihoods) == row.completion_tokens + (row.finish == "stop")
+        assert -2 < row.sureness(0) <= 0
     assert "Bonjour" in rows[0].text and "狗" in rows[1].text  # the base answers
     assert "French" in rows[2].text and "Bonjour" not in rows[2].text  # the adapter rewrites
     assert "狗" in rows[3].text and rows[3].text != rows[1].text

@@ -55,7 +55,7 @@ LOGITS = torch.tensor([[math.log(SHARES.get(token, 1e-9)) for token in range(5)]
 def draw(times: int = 1500, **sampling) -> dict[int, float]:
     """How often each token is chosen."""
     one = row(**{"temperature": 1.0, "top_p": 1.0, "top_k": 0, **sampling})
-    return {token: count / times for token, count in Counter(pick(LOGITS, [one])[0] for _ in range(times)).items()}
+    return {token: count / times for token, count in Counter(pick(LOGITS, [one])[0][0] for _ in range(times)).items()}
 
 
 @pytest.mark.parametrize(
@@ -84,8 +84,15 @@ def test_tokens_are_drawn_by_their_shares(sampling, shares):
 def test_greedy_takes_the_likeliest_and_draws_nothing():
     one = row(temperature=0.0)
     state = one.random.get_state()
-    assert pick(LOGITS, [one]) == [3]
+    assert pick(LOGITS, [one])[0] == [3]
     assert torch.equal(one.random.get_state(), state)
+
+
+def test_how_likely_a_token_was_is_told_at_temperature_one():
+    one = row(temperature=0.2, top_p=1.0, top_k=0)
+    for _ in range(20):
+        (token,), (likelihood,) = pick(LOGITS, [one])
+        assert likelihood == pytest.approx(math.log(SHARES[token]), abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +105,7 @@ def test_no_token_is_drawn_that_transformers_would_rule_out(temperature, top_k, 
     scores = TopPLogitsWarper(top_p)(None, scores)
     shares = torch.softmax(scores, dim=-1)[0]
     one = row(temperature=temperature, top_k=top_k, top_p=top_p)
-    found = Counter(pick(logits, [one])[0] for _ in range(1500))
+    found = Counter(pick(logits, [one])[0][0] for _ in range(1500))
     assert all(shares[token] > 0 for token in found)
     for token in shares.topk(3).indices.tolist():
         assert found[token] / 1500 == pytest.approx(float(shares[token]), abs=0.04)
@@ -114,9 +121,9 @@ def test_rows_beside_each_other_do_not_disturb_each_other():
             row(seed=2, temperature=1.5, top_k=0, top_p=0.6),
         ]
 
-    alone = [[pick(logits, [one])[0] for _ in range(50)] for one in rows()]
+    alone = [[pick(logits, [one])[0][0] for _ in range(50)] for one in rows()]
     together = rows()
-    beside = [pick(logits.expand(3, -1), together) for _ in range(50)]
+    beside = [pick(logits.expand(3, -1), together)[0] for _ in range(50)]
     assert [list(tokens) for tokens in zip(*beside, strict=True)] == alone
     assert len(set(alone[0])) > 5 and len(set(alone[1])) == 1
 

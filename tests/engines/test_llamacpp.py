@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -46,6 +47,16 @@ def test_text_streams_piece_by_piece_and_the_completion_tells_the_rest(llamacpp)
     # A stop token is counted and has no text.
     assert completion.completion_tokens == len(pieces) + 1
     assert 0 < completion.ttft_s < completion.seconds <= taken
+
+
+def test_how_likely_each_token_was_is_told_where_it_is_asked_for(llamacpp):
+    asked = replace(request("What is the capital of France? Say its name alone.", temperature=0.3), scored=True)
+    *pieces, completion = llamacpp.stream(asked, threading.Event())
+    places, values = zip(*completion.likelihoods, strict=True)
+    assert len(places) == completion.completion_tokens > 1
+    assert list(places[:2]) == [0, len(pieces[0])] and max(values) <= 0
+    assert completion.sureness(0) > -0.5  # there is little to doubt
+    assert complete(llamacpp, "Name a colour.").likelihoods == ()
 
 
 def test_the_limit_of_tokens_ends_the_text(llamacpp):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from augmentlm import catalog
-from augmentlm.augmenter import TRIES, Augmenter, load
+from augmentlm.augmenter import Augmenter, load
 from augmentlm.catalog import Sampling
 from augmentlm.checks import Finding, assess
 from augmentlm.distill import rows
@@ -22,6 +22,7 @@ from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import EngineError, InputError
 from augmentlm.machine import Purpose
 from augmentlm.tasks import PROMPT_VERSION, Pair, Parsed, Task, parse
+from augmentlm.tries import TRIES
 from augmentlm.weights import Progress, identity
 from augmentlm.weights.pulled import find
 

@@ -35,7 +35,6 @@ from augmentlm.distill.packing import Tokens, collate, encode_example, plan_rows
 from augmentlm.distill.progress import Progress
 from augmentlm.distill.recipe import Recipe
 from augmentlm.distill.sets import examples
-from augmentlm.distill.shortlist import shorten_output
 from augmentlm.errors import DoesNotFitError, InputError
 from augmentlm.hardware import has_bf16
 
@@ -45,13 +44,10 @@ STOP = "<|im_end|>"
 class PackedRows(torch.utils.data.Dataset):
     """Rows of model inputs in the order of the plan."""
 
-    def __init__(
-        self, shared: list[int], tokens: list[Tokens], rows: list[list[int]], places: torch.Tensor | None = None
-    ) -> None:
+    def __init__(self, shared: list[int], tokens: list[Tokens], rows: list[list[int]]) -> None:
         self.shared = shared
         self.tokens = tokens
         self.rows = rows
-        self.places = places
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -59,8 +55,6 @@ class PackedRows(torch.utils.data.Dataset):
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         inputs = collate(self.shared, [self.tokens[place] for place in self.rows[index]])
         inputs["logits_to_keep"] = inputs.pop("positions")
-        if self.places is not None:
-            inputs["labels"] = self.places[inputs["labels"]]
         return inputs
 
 
@@ -115,13 +109,10 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
     started = time.monotonic()
     progress = Progress(out, [len(shared) + sum(len(tokens[index]) for index in row) for row in rows])
     model = _model(recipe, base, arguments.device, begin)
-    # Full fine-tuning trains the output layer too, so there it stays whole.
-    used = {token for item in tokens for completion in item.completions for token in completion}
-    places = shorten_output(model.get_base_model(), used) if recipe.method == "lora" else None
     trainer = PackedTrainer(
         model=model,
         args=arguments,
-        train_dataset=PackedRows(shared, tokens, rows, places),
+        train_dataset=PackedRows(shared, tokens, rows),
         data_collator=lambda batch: batch[0],
         callbacks=[progress],
     )

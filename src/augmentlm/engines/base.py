@@ -15,16 +15,22 @@ Finish = Literal["stop", "length", "cancelled"]
 
 @dataclass(frozen=True)
 class Request:
-    """One thing to generate. `adapter` names a catalog model whose adapter is applied; None is the bare base."""
+    """One thing to generate. `adapter` names a catalog model whose adapter is applied; None is the bare base.
+    `scored` asks for `Completion.likelihoods`."""
 
     messages: tuple[Message, ...]
     sampling: Sampling
     adapter: str | None = None
+    scored: bool = False
 
 
 @dataclass(frozen=True)
 class Completion:
-    """What came of a request. `ttft_s` is the time to the first token and `seconds` the whole, both in seconds."""
+    """What came of a request. `ttft_s` is the time to the first token and `seconds` the whole, both in seconds.
+
+    `likelihoods` has for each token the characters of text before it and its log probability at temperature 1; it is
+    empty where none were asked for or the engine doesn't know them.
+    """
 
     text: str
     finish: Finish
@@ -33,6 +39,12 @@ class Completion:
     ttft_s: float
     seconds: float
     seed: int | None
+    likelihoods: tuple[tuple[int, float], ...] = ()
+
+    def sureness(self, start: int) -> float | None:
+        """The mean log probability of the tokens from character `start` on; None where that is not known."""
+        found = [value for place, value in self.likelihoods if place >= start]
+        return sum(found) / len(found) if found else None
 
     @property
     def tokens_per_second(self) -> float:

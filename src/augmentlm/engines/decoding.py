@@ -35,6 +35,7 @@ class Row:
     writer: TextWriter
     started: float = field(default_factory=time.perf_counter)
     ttft_s: float = 0.0
+    likelihoods: list[tuple[int, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = torch.Generator().manual_seed(self.seed)
@@ -43,9 +44,10 @@ class Row:
         """Work begins now: what was waited before does not count."""
         self.started = time.perf_counter()
 
-    def has_token(self) -> None:
+    def has_token(self, likelihood: float) -> None:
         """A token is there; of the first one the time is kept."""
         self.ttft_s = self.ttft_s or time.perf_counter() - self.started
+        self.likelihoods.append((len(self.writer.text), likelihood))
 
     def completion(self, finish: Finish) -> Completion:
         return Completion(
@@ -56,6 +58,7 @@ class Row:
             ttft_s=self.ttft_s,
             seconds=time.perf_counter() - self.started,
             seed=self.seed,
+            likelihoods=tuple(self.likelihoods),
         )
 
 
@@ -81,10 +84,10 @@ def decode(
         if stop.is_set() or logits is None:
             yield from ((row, "", "cancelled") for row in alive)
             return
-        tokens = pick(logits, alive)
+        tokens, likelihoods = pick(logits, alive)
         stay: list[int] = []
         for line, (row, token) in enumerate(zip(alive, tokens, strict=True)):
-            row.has_token()
+            row.has_token(likelihoods[line])
             if token in stop_ids:
                 yield row, "", "stop"
                 continue
@@ -107,8 +110,9 @@ def decode(
         logits = forward(last, mask, _positions(mask, 1))
 
 
-def pick(logits: torch.Tensor, rows: Sequence[Row]) -> list[int]:
-    """The next token of every row: temperature, then the `top_k` likeliest, then the `top_p` nucleus of those.
+def pick(logits: torch.Tensor, rows: Sequence[Row]) -> tuple[list[int], list[float]]:
+    """The next token of every row, and its log probability: temperature, then the `top_k` likeliest, then the `top_p`
+    nucleus of those.
 
     A row draws one number of its own random sequence a token, whatever other rows stand beside it.
     """
@@ -132,8 +136,9 @@ def likeliest(logits: torch.Tensor, rows: Sequence[Row]) -> tuple[torch.Tensor, 
     return values.cpu(), tokens.cpu()
 
 
-def choose(values: torch.Tensor, tokens: torch.Tensor, rows: Sequence[Row]) -> list[int]:
-    """One of each row's likeliest tokens, drawn as its sampling says."""
+def choose(values: torch.Tensor, tokens: torch.Tensor, rows: Sequence[Row]) -> tuple[list[int], list[float]]:
+    """One of each row's likeliest tokens, drawn as its sampling says, and its log probability at temperature 1 among
+    those that were looked at."""
     count = values.shape[-1]
     samplings = [row.sampling for row in rows]
     kept = torch.tensor([[1 if each.temperature == 0 else each.top_k or count] for each in samplings])
@@ -149,7 +154,8 @@ def choose(values: torch.Tensor, tokens: torch.Tensor, rows: Sequence[Row]) -> l
     inside = (((sums - shares) < nucleus) & ~outside).sum(dim=-1, keepdim=True).clamp(min=1)
     point = points * sums.gather(1, inside - 1)
     places = torch.searchsorted(sums, point, right=True).minimum(inside - 1)
-    return tokens.gather(1, places)[:, 0].tolist()
+    likelihoods = torch.log_softmax(values, dim=-1).gather(1, places)
+    return tokens.gather(1, places)[:, 0].tolist(), likelihoods[:, 0].tolist()
 
 
 def _positions(mask: torch.Tensor, columns: int) -> torch.Tensor:

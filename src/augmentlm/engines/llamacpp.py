@@ -168,6 +168,7 @@ class LlamaCppEngine:
             "lora": [
                 {"id": number, "scale": float(name == request.adapter)} for number, name in enumerate(self._adapters)
             ],
+            **({"logprobs": 1} if request.scored else {}),
             "stream": True,
             "return_progress": True,
             "timings_per_token": True,
@@ -211,6 +212,7 @@ class _Row:
     started: float = field(default_factory=time.perf_counter)
     left: threading.Event = field(default_factory=threading.Event)
     pieces: list[str] = field(default_factory=list)
+    likelihoods: list[tuple[int, float]] = field(default_factory=list)
     finish: Finish | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -236,6 +238,9 @@ class _Row:
         self.completion_tokens = chunk["timings"]["predicted_n"]
         choice = chunk["choices"][0]
         self.finish = choice["finish_reason"]
+        written = sum(map(len, self.pieces))
+        for token in (choice.get("logprobs") or {}).get("content", ()):
+            self.likelihoods.append((written, token["logprob"]))
         self.pieces.append(choice["text"])
         return choice["text"]
 
@@ -255,6 +260,7 @@ class _Row:
             ttft_s=self.ttft_s,
             seconds=self.seconds,
             seed=self.seed,
+            likelihoods=tuple(self.likelihoods),
         )
 
 

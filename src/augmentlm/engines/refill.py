@@ -91,8 +91,9 @@ def decode(
         if not those:
             continue
         values, tokens = likeliest(logits, those)
-        for place, row, token in zip(writing, those, choose(values * factors, tokens, those), strict=True):
-            row.has_token()
+        chosen = zip(*choose(values * factors, tokens, those), strict=True)
+        for place, row, (token, likelihood) in zip(writing, those, chosen, strict=True):
+            row.has_token(likelihood)
             newest[place] = token
             finish: Finish | None = "stop" if token in stop_ids else None
             piece = "" if finish else row.writer.add(token)
