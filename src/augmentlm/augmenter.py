@@ -19,7 +19,7 @@ from augmentlm.machine import Purpose, inspect, plan
 from augmentlm.results import Result, TextStream
 from augmentlm.sources import LocalModel, RemoteModel, remote
 from augmentlm.tasks import TASKS, Message, Task, TaskInput, check_input, parse, render
-from augmentlm.tries import TRIES, another, candidates_of, spread, surest
+from augmentlm.tries import TRIES, another, candidates, surest
 from augmentlm.weights import Progress, is_cached
 from augmentlm.weights.pulled import find
 
@@ -198,21 +198,15 @@ class Augmenter:
         rejected: dict[int, Result] = {}
         waiting = list(range(len(rows)))
         with self._source.lease(stop) as engine:
-            count = candidates_of(self.task, self._source.style, rows[0][2])
             for number in range(1, TRIES + 1):
-                again = [another(rows[place][2], number, rejected.get(place)) for place in waiting]
-                requests = [candidate for request in again for candidate in spread(request, count)]
+                requests = [another(rows[place][2], number, rejected.get(place)) for place in waiting]
                 asked, waiting = waiting, []
-                made: dict[int, list[Completion]] = {place: [] for place in asked}
-                with closing(engine.generate(requests, stop)) as completions:
-                    for answer, completion in completions:
-                        place = asked[answer // count]
-                        made[place].append(completion)
-                        if len(made[place]) < count:
-                            continue
+                with closing(candidates(engine, requests, self._source.candidates, stop)) as written:
+                    for answer, completions in written:
+                        place = asked[answer]
                         index, value, request = rows[place]
                         siblings = earlier.setdefault(index, {})
-                        found = [(self._result(index, value, each, siblings), each) for each in made.pop(place)]
+                        found = [(self._result(index, value, each, siblings), each) for each in completions]
                         result = replace(surest(found), tries=number)
                         if result.finish == "cancelled" and place in rejected:
                             yield rejected[place]

@@ -121,6 +121,8 @@ class Model:
     """The hub id of the model that these weights were made from: fine-tuned, adapted or quantized."""
     datasets: tuple[str, ...] = ()
     """The hub ids of what it was trained on, as far as that is known."""
+    candidates: int = 1
+    """How often a batch has a text written, of which the one it was surest of is kept."""
 
     @property
     def download_bytes(self) -> int:
@@ -214,6 +216,7 @@ def read_catalog(values: dict[str, Any]) -> tuple[dict[str, Model], dict[Task, S
             parts=tuple(artifacts[part] for part in source.get("parts", ())),
             parent=source.get("parent"),
             datasets=tuple(entry.get("datasets", ())),
+            candidates=entry.get("candidates", 1),
         )
     return found, {task: Sampling(**entry) for task, entry in values["sampling"].items()}
 

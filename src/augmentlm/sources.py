@@ -45,6 +45,10 @@ class LocalModel:
         return self.entry.name if self.entry.adapter else None
 
     @property
+    def candidates(self) -> int:
+        return self.entry.candidates
+
+    @property
     def weights(self) -> dict[str, str]:
         return identity(self.entry)
 
@@ -63,6 +67,7 @@ class RemoteModel:
     quantization: str = "unknown"
     style: Style = "prompted"
     adapter: str | None = None
+    candidates: int = 1
 
     def lease(self, stop: threading.Event) -> AbstractContextManager[Engine]:
         return nullcontext(self.server)

@@ -148,6 +148,15 @@ def parse(task: Task, text: str) -> Parsed:
     return _parse_pair(cleaned) if task == "pair" else Parsed(cleaned)
 
 
+def response_span(text: str) -> tuple[int, int]:
+    """Where the first response stands in what a model wrote for `pair`: (start, end) in characters, of the whole text
+    when it is not in that form."""
+    headings = list(_HEADING.finditer(text))
+    if len(headings) < 2:
+        return 0, len(text)
+    return headings[1].end(), headings[2].start() if len(headings) > 2 else len(text)
+
+
 def _parse_pair(text: str) -> Parsed:
     headings = list(_HEADING.finditer(text))
     names = [heading.group(2).lower() for heading in headings]

@@ -1,27 +1,26 @@
-"""How often a row of a batch is asked for: again when a check speaks against it, and pairs several times at once, of
-which the surest is kept.
+"""How often a row of a batch is asked for: again when a check speaks against it, and of a model that has `candidates`
+in the catalog several times at once, of which the surest is kept.
 
-A model that makes up its own task as well as the answer may pick a task beyond it. Its doubt shows: over the pairs
-that AugmentLM 0.5B Pair wrote, the mean log probability of a response goes with how little of it had to be corrected
-(rank correlation 0.66). So a pair is written `CANDIDATES` times and the surest kept; rows that are worked on together
-share the prompt, which makes four cost about twice one.
+A small model that makes up its own task as well as the answer may pick a task beyond it, and its doubt shows: over 472
+pairs that AugmentLM 0.5B Pair wrote, the mean log probability of a response went with how much of it was left when it
+had been corrected (rank correlation 0.66).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
 
-from augmentlm.engines.base import Completion, Request
+from augmentlm.engines.base import Completion, Engine, Request
+from augmentlm.errors import AugmentLMError
 from augmentlm.results import Result
-from augmentlm.tasks import Pair, Style, Task
+from augmentlm.tasks import response_span
 
 TRIES = 3
 """How often a batch asks for a result that a check speaks against. Rows of a batch are written side by side, so that
 a few more cost less than their share."""
-
-CANDIDATES = 4
-"""How often a pair is written at a try, of which one is kept."""
 
 _TRIES_APART, _CANDIDATES_APART = 1_000_003, 7_919
 """Between the seeds of two tries and of two candidates, so that they don't meet the seeds of the next samples."""
@@ -41,34 +40,60 @@ def another(request: Request, number: int, before: Result | None) -> Request:
     return replace(request, sampling=sampling)
 
 
-def candidates_of(task: Task, style: Style, request: Request) -> int:
-    """How many texts are written for one row: several where the model is small and its text is drawn by chance."""
-    return CANDIDATES if task == "pair" and style == "tuned" and request.sampling.temperature > 0 else 1
-
-
-def spread(request: Request, count: int) -> list[Request]:
-    """The requests of one row's candidates, each with a seed of its own."""
-    if count == 1:
-        return [request]
-    seed = request.sampling.seed or 0
-    return [
-        replace(request, sampling=replace(request.sampling, seed=seed + number * _CANDIDATES_APART), scored=True)
-        for number in range(count)
-    ]
+def candidates(
+    engine: Engine, requests: Sequence[Request], count: int, stop: threading.Event
+) -> Generator[tuple[int, list[Completion]], None, None]:
+    """`count` completions of each request, in the order of their seeds, with its index; one where nothing is left to
+    chance. A request comes when all of its are there; when the engine ends early or fails, with those that are."""
+    spread = [_spread(request, count if request.sampling.temperature > 0 else 1) for request in requests]
+    sizes = [len(each) for each in spread]
+    index_of = [index for index, size in enumerate(sizes) for _ in range(size)]
+    made: dict[int, list[tuple[int, Completion]]] = {}
+    failure: AugmentLMError | None = None
+    with closing(engine.generate([request for each in spread for request in each], stop)) as completions:
+        try:
+            for number, completion in completions:
+                index = index_of[number]
+                made.setdefault(index, []).append((number, completion))
+                if len(made[index]) == sizes[index]:
+                    yield index, _in_order(made.pop(index))
+        except AugmentLMError as error:
+            failure = error
+    yield from ((index, _in_order(found)) for index, found in made.items())
+    if failure:
+        raise failure
 
 
 def surest(made: Sequence[tuple[Result, Completion]]) -> Result:
-    """The accepted result whose response the model was surest of; without an accepted one, the first that is there.
+    """The accepted result whose text the model was surest of, of a pair whose response; without an accepted one the
+    first that is whole. Where the engine doesn't say how sure the model was, the first accepted one.
 
-    Where the engine doesn't say how sure the model was, the first accepted one.
+    It tells the tokens and the time of all.
     """
     accepted = [each for each in made if each[0].accepted]
-    whole = accepted or [each for each in made if each[0].finish != "cancelled"] or list(made)
-    return max(whole, key=lambda each: _sureness(*each) if accepted else 0.0)[0]
+    whole = [each for each in made if each[0].finish != "cancelled"]
+    kept = max(accepted, key=lambda each: _sureness(each[1]))[0] if accepted else (whole or made)[0][0]
+    return replace(
+        kept,
+        completion_tokens=sum(result.completion_tokens for result, _ in made),
+        seconds=max(result.seconds for result, _ in made),
+    )
 
 
-def _sureness(result: Result, completion: Completion) -> float:
-    """Of the response alone: how an instruction is worded says little about whether it can be answered."""
-    response = result.output.response if isinstance(result.output, Pair) else completion.text
-    sure = completion.sureness(max(0, completion.text.rfind(response)))
+def _sureness(completion: Completion) -> float:
+    """Of a pair's response alone: how an instruction is worded says little about whether it can be answered."""
+    sure = completion.sureness(*response_span(completion.text))
     return float("-inf") if sure is None else sure
+
+
+def _spread(request: Request, count: int) -> list[Request]:
+    """The requests of a row's candidates, each with a seed of its own; the row's own where there is one alone."""
+    if count == 1:
+        return [request]
+    first = request.sampling
+    seeds = [None if first.seed is None else first.seed + number * _CANDIDATES_APART for number in range(count)]
+    return [replace(request, sampling=replace(first, seed=seed), candidate=number) for number, seed in enumerate(seeds)]
+
+
+def _in_order(numbered: list[tuple[int, Completion]]) -> list[Completion]:
+    return [completion for _, completion in sorted(numbered, key=lambda each: each[0])]

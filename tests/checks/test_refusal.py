@@ -21,7 +21,9 @@ from augmentlm.checks.refusal import refusal
         ("What does the code print?", "You didn't include any code."),
         ("Summarise the article.", "To help you, I'll need the text of the article."),
         ("Summarise the article.", "There is no article given, so nothing can be summarised."),
-        ("翻译这个句子。", "请提供需要翻译的句子。"),
+        ("Summarise the text. Reply with one sentence.", "I'm ready to help. Please provide the text."),
+        ("List the colours in the form of a table.", "You haven't provided any text with colours."),
+        ("总结这段话。", "请提供需要总结的文字。"),
     ],
 )
 def test_a_response_that_declines_or_asks_back_is_found(instruction, response):
@@ -41,6 +43,16 @@ def test_a_response_that_declines_or_asks_back_is_found(instruction, response):
         ("用一句话道歉。", "对不起，我昨天说话太重了。"),
         ("Make this polite: 'Send me the file now.'", "Could you please send me the file when you have a moment?"),
         ("Answer a customer who lost a parcel.", "Could you please give me the number of the document you got?"),
+        (
+            "Find the mean of the list 2, 4, 6.",
+            "To find the mean, I need to add the numbers in the list: 12. 12 / 3 = 4.",
+        ),
+        ("Which row is highest in the table?", "To answer the question, I need to look at the table: row 3."),
+        ("Make this polite: 'Share the file.'", "Could you please share the file with me?"),
+        ("Translate into English: 请提供您的数据。", "Please provide your data."),
+        ("翻译成中文：Please provide your text.", "请提供您的文字。"),
+        ("Write an error message for an upload.", "Please provide a valid file."),
+        ("Write a haiku about a secret.", "You did not share the story / in your eyes"),
         ("Write a form's first line.", "Please enter your data below."),
         ("What did Eva forget?", "You mean her keys. There is no text about anything else."),
     ],

@@ -29,7 +29,7 @@ def test_rows_of_both_languages_with_and_without_the_adapter_are_what_the_model_
     engine = BatchEngine(dequantise(real_gguf), EMBEDDED.chat, adapters=folders)
     texts = ["Say hello in French.", "写一个关于狗的句子，不要超过十个字。"]
     requests = [
-        Request((Message("user", text),), Sampling(temperature=0, max_tokens=40), adapter)
+        Request((Message("user", text),), Sampling(temperature=0, max_tokens=40), adapter, candidate=0)
         for adapter in (None, EMBEDDED.name)
         for text in texts
     ]
@@ -39,7 +39,7 @@ def test_rows_of_both_languages_with_and_without_the_adapter_are_what_the_model_
         engine.close()
     for row in rows.values():  # the stop token has a likelihood and no text
         assert len(row.likelihoods) == row.completion_tokens + (row.finish == "stop")
-        assert -2 < row.sureness(0) <= 0
+        assert -2 < row.sureness(0, len(row.text)) <= 0
     assert "Bonjour" in rows[0].text and "狗" in rows[1].text  # the base answers
     assert "French" in rows[2].text and "Bonjour" not in rows[2].text  # the adapter rewrites
     assert "狗" in rows[3].text and rows[3].text != rows[1].text

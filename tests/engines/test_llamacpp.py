@@ -50,12 +50,12 @@ def test_text_streams_piece_by_piece_and_the_completion_tells_the_rest(llamacpp)
 
 
 def test_how_likely_each_token_was_is_told_where_it_is_asked_for(llamacpp):
-    asked = replace(request("What is the capital of France? Say its name alone.", temperature=0.3), scored=True)
+    asked = replace(request("What is the capital of France? Say its name alone.", temperature=0.3), candidate=0)
     *pieces, completion = llamacpp.stream(asked, threading.Event())
     places, values = zip(*completion.likelihoods, strict=True)
     assert len(places) == completion.completion_tokens > 1
     assert list(places[:2]) == [0, len(pieces[0])] and max(values) <= 0
-    assert completion.sureness(0) > -0.5  # there is little to doubt
+    assert completion.sureness(0, len(completion.text)) > -0.5  # there is little to doubt
     assert complete(llamacpp, "Name a colour.").likelihoods == ()
 
 

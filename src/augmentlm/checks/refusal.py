@@ -24,36 +24,43 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _MATERIAL = (
-    r"(?:text|passage|paragraph|sentence|article|code|function|snippet|document|list|table|data|e-?mail|story|poem|review"
-    r"|question|problem|input|content|context|instruction|prompt|image|file)s?\b"
+    r"(?:text|passage|paragraph|sentence|article|code|function|snippet|document|list|table|data|story|poem|review|question"
+    r"|problem|input|content|context|instruction|prompt|image|file)s?\b"
 )
+_HELPING = r"i(?:'d| would|'m| am) (?:be )?(?:happy|glad|ready|here) to \w+[^.!,]{0,40}[.!,]\W{0,3}(?:but )?"
 _ASKS_BACK = re.compile(
-    r"^\W{0,3}(?:(?:sorry|apologies|i(?:'m| am) sorry|sure|of course|certainly)\W+(?:but )?)?"
-    r"(?:i(?:'d| would) be (?:happy|glad) to \w+[^.!,]{0,40}[.!,]\W{0,3}(?:but )?)?"
+    rf"^\W{{0,3}}(?:(?:sorry|apologies|i(?:'m| am) sorry|sure|of course|certainly)\W+(?:but )?)?(?:{_HELPING})?"
     r"(?:(?:it )?(?:seems|appears|looks)(?: like| that)? )?(?:but )?"
-    rf"(?:you (?:haven't|have not|didn't|did not|forgot to) (?:yet )?"
-    r"(?:provided?|given?|included?|specified|specify|mention(?:ed)?|attach(?:ed)?|shared?|paste[d]?)\b"
+    r"(?:you (?:haven't|have not|didn't|did not|forgot to) (?:yet )?"
+    r"(?:provided?|given?|included?|specified|specify|mention(?:ed)?|attach(?:ed)?|shared?|pasted?) "
+    rf"(?:the|your|a|an|any|me)\b[^.?!]{{0,30}}?{_MATERIAL}"
     rf"|(?:there is|there's) no {_MATERIAL}(?: \w+)? (?:provided|given|attached|included)\b"
     rf"|(?:please|(?:could|can|would) you(?: please)?) (?:provide|share|give|paste|enter|supply)(?: me)?(?: with)? "
-    rf"(?:the|your|a|an|some|more|any)\b[^.?!]{{0,40}}?{_MATERIAL}"
-    rf"|(?:to|i(?:'d| would| will|'ll)) [^.?!]{{0,60}}\b(?:i(?:'ll)? need|please provide|provide me)[^.?!]{{0,40}}?"
-    rf"{_MATERIAL})"
-    r"|^\W{0,3}(?:请(?:您|你)?(?:先)?(?:提供|给出|发送|粘贴|输入)|(?:您|你)(?:还)?(?:没有|未)(?:提供|给出))",
+    rf"(?:the|your|an?|some|more|any)\b[^.?!]{{0,40}}?{_MATERIAL}"
+    r"|(?:to|i(?:'d| would| will|'ll)) [^.?!]{0,60}\b(?:i(?:'ll)? need (?!to\b)|please provide|provide me)"
+    rf"[^.?!]{{0,40}}?{_MATERIAL})"
+    r"|^\W{0,3}(?:请(?:您|你)?(?:先)?(?:提供|给出|发送|粘贴)|(?:您|你)(?:还)?(?:没有|未)(?:提供|给出)).{0,20}"
+    r"(?:文本|文字|段落|句子|文章|代码|内容|信息|数据|表格|材料|原文|问题)",
     re.IGNORECASE,
 )
 _WANTS_A_REQUEST = re.compile(
-    r"\b(?:ask|asks|asking|request|reply|customer|support|form)\b|询问|请求|客服|回复|顾客|客户", re.IGNORECASE
+    r"\b(?:ask|asks|asking|request|customer|support|polite\w*|translat\w+|message|e-?mails?|prompt|placeholder|haiku|poem"
+    r"|(?:write|draft)\b.{0,30}\b(?:form|reply|note|letter))\b|询问|请求|客服|回复|顾客|客户|礼貌|翻译|提示",
+    re.IGNORECASE,
 )
 
 
 def refusal(instruction: str, response: str) -> Finding | None:
-    """The words that decline. An instruction that speaks of AI itself may be answered in such words."""
+    """The words that decline, or that ask for what to work on.
+
+    An instruction that speaks of AI itself may be answered in such words.
+    """
     start = " ".join(response[:_START].replace("’", "'").split())
     match = _REFUSAL.search(start)
     if match and not _REFUSAL.search(instruction.replace("’", "'")):
         return Finding("refused", f"says “{match.group().strip()}”")
     match = _ASKS_BACK.match(start)
-    # A letter or a support answer that was asked for may begin so.
+    # A message that was asked for, or its translation, may begin so.
     if match and not _WANTS_A_REQUEST.search(instruction):
         return Finding("refused", f"asks back: “{match.group().strip()}”")
     return None

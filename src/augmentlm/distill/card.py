@@ -98,6 +98,9 @@ def _cells(report: dict[str, Any], names: list[str]) -> Iterator[list[str]]:
     tries = [system.get("tries") for system in systems]
     if any(tries):
         yield ["asked for a sample, times on average", *(f"{count:.2f}" if count else "–" for count in tries)]
+    written = [system.get("candidates", 1) for system in systems]
+    if max(written) > 1:
+        yield ["written each time, the surest kept", *map(str, written)]
     repeats = [system["distinct_samples"] for system in systems]
     if any(repeats):
         of, enough = next((each["of"], each["at_least"]) for each in repeats if each)

@@ -200,7 +200,7 @@ def _embedder(embed: Callable[[], Embed]) -> tuple[Embed | None, str]:
 def _provenance(folder: Path, system: System) -> dict[str, Any]:
     """What made the rows: as the last of them says."""
     last = rows.read(folder / f"{system.file_name}.jsonl")[-1]
-    return {name: last[name] for name in ("engine", "quantization", "weights")}
+    return {name: last[name] for name in ("engine", "quantization", "weights", "candidates")}
 
 
 def _write_failed(path: Path, scored: Sequence[Scored]) -> None:

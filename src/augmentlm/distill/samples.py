@@ -54,6 +54,11 @@ class System:
     def file_name(self) -> str:
         return re.sub(r"[^\w.-]+", "--", self.model)
 
+    @property
+    def candidates(self) -> int:
+        """How often each text is written, of which one is kept."""
+        return 1 if self.endpoint else find(self.model).candidates
+
     def load(
         self, task: Task, pool: EnginePool | None, progress: Progress | None = None, purpose: Purpose = "person"
     ) -> Augmenter:
@@ -116,7 +121,7 @@ def sample(
     """
     stop = stop or threading.Event()
     path = folder / f"{system.file_name}.jsonl"
-    made = {**settings(task, max_tokens), "weights": system.weights()}
+    made = {**settings(task, max_tokens), "candidates": system.candidates, "weights": system.weights()}
     found = _kept(task, path, prompts, samples, made)
     total = len(prompts) * samples
     if len(found) < total:

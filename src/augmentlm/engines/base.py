@@ -16,20 +16,23 @@ Finish = Literal["stop", "length", "cancelled"]
 @dataclass(frozen=True)
 class Request:
     """One thing to generate. `adapter` names a catalog model whose adapter is applied; None is the bare base.
-    `scored` asks for `Completion.likelihoods`."""
+
+    `candidate` numbers, from 0, the texts of which one will be kept; None where there is no choice. With a number the
+    completion says how likely its tokens were.
+    """
 
     messages: tuple[Message, ...]
     sampling: Sampling
     adapter: str | None = None
-    scored: bool = False
+    candidate: int | None = None
 
 
 @dataclass(frozen=True)
 class Completion:
     """What came of a request. `ttft_s` is the time to the first token and `seconds` the whole, both in seconds.
 
-    `likelihoods` has for each token the characters of text before it and its log probability at temperature 1; it is
-    empty where none were asked for or the engine doesn't know them.
+    `likelihoods` has for each token the characters of text before it and its log probability at temperature 1, among
+    the tokens that the engine looked at; it is empty where none were asked for or the engine doesn't know them.
     """
 
     text: str
@@ -41,9 +44,9 @@ class Completion:
     seed: int | None
     likelihoods: tuple[tuple[int, float], ...] = ()
 
-    def sureness(self, start: int) -> float | None:
-        """The mean log probability of the tokens from character `start` on; None where that is not known."""
-        found = [value for place, value in self.likelihoods if place >= start]
+    def sureness(self, start: int, end: int) -> float | None:
+        """The mean log probability of the tokens from character `start` up to `end`; None where that is not known."""
+        found = [value for place, value in self.likelihoods if start <= place <= end]
         return sum(found) / len(found) if found else None
 
     @property

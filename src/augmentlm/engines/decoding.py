@@ -25,7 +25,8 @@ Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 @dataclass
 class Row:
-    """One request while it is worked on. `limit` is the most tokens it may write."""
+    """One request while it is worked on. `limit` is the most tokens it may write; with `scored` their likelihoods are
+    kept."""
 
     index: int
     prompt: list[int]
@@ -33,6 +34,7 @@ class Row:
     seed: int
     limit: int
     writer: TextWriter
+    scored: bool = False
     started: float = field(default_factory=time.perf_counter)
     ttft_s: float = 0.0
     likelihoods: list[tuple[int, float]] = field(default_factory=list)
@@ -47,7 +49,8 @@ class Row:
     def has_token(self, likelihood: float) -> None:
         """A token is there; of the first one the time is kept."""
         self.ttft_s = self.ttft_s or time.perf_counter() - self.started
-        self.likelihoods.append((len(self.writer.text), likelihood))
+        if self.scored:
+            self.likelihoods.append((len(self.writer.text), likelihood))
 
     def completion(self, finish: Finish) -> Completion:
         return Completion(
@@ -111,8 +114,8 @@ def decode(
 
 
 def pick(logits: torch.Tensor, rows: Sequence[Row]) -> tuple[list[int], list[float]]:
-    """The next token of every row, and its log probability: temperature, then the `top_k` likeliest, then the `top_p`
-    nucleus of those.
+    """The next token of every row: temperature, then the `top_k` likeliest, then the `top_p` nucleus of those. The
+    second list has the log probabilities of these tokens.
 
     A row draws one number of its own random sequence a token, whatever other rows stand beside it.
     """

@@ -54,7 +54,7 @@ class _Limited:
     def generate(
         self, requests: Sequence[Request], stop: threading.Event
     ) -> Generator[tuple[int, Completion], None, None]:
-        if len(requests) > self.limits.rows:
+        if sum(not request.candidate for request in requests) > self.limits.rows:
             raise InputError(f"Here one call makes up to {self.limits.rows} results.", hint=_HINT)
         with closing(self.engine.generate([self._within(request) for request in requests], stop)) as rows:
             yield from rows

@@ -168,7 +168,7 @@ class LlamaCppEngine:
             "lora": [
                 {"id": number, "scale": float(name == request.adapter)} for number, name in enumerate(self._adapters)
             ],
-            **({"logprobs": 1} if request.scored else {}),
+            **({"logprobs": 1} if request.candidate is not None else {}),
             "stream": True,
             "return_progress": True,
             "timings_per_token": True,
@@ -238,9 +238,9 @@ class _Row:
         self.completion_tokens = chunk["timings"]["predicted_n"]
         choice = chunk["choices"][0]
         self.finish = choice["finish_reason"]
-        written = sum(map(len, self.pieces))
-        for token in (choice.get("logprobs") or {}).get("content", ()):
-            self.likelihoods.append((written, token["logprob"]))
+        if self.request.candidate is not None:
+            written = sum(map(len, self.pieces))
+            self.likelihoods += [(written, token["logprob"]) for token in (choice["logprobs"] or {}).get("content", ())]
         self.pieces.append(choice["text"])
         return choice["text"]
 

@@ -36,6 +36,7 @@ class Prepared:
             seed=secrets.randbelow(2**31) if sampling.seed is None else sampling.seed,
             limit=self.limit,
             writer=tokenizer.writer(),
+            scored=self.request.candidate is not None,
         )
 
 
