@@ -1,6 +1,6 @@
 import pytest
 
-from augmentlm.checks.form import cut_off, leak, loop, preamble
+from augmentlm.checks.form import cut_off, leak, loop, preamble, repeats
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,14 @@ def test_the_same_words_again_and_again_are_a_loop():
     assert loop("一次又一次地说同样的话" * 9).code == "loop"
     assert loop("Write a short story with a beginning, a middle and an end.") is None
     assert loop("- - - - - - - - - - - - - - - -") is None
+
+
+def test_a_response_whose_items_are_alike_repeats_itself():
+    item = "The boy has a broken leg, and it hurts when he walks. Revelation: he walks slowly."
+    assert repeats(f"1. {item} 2. {item} 3. {item}").code == "loop"
+    assert repeats("猫怕狗，因为狗怕猫。" * 4) is not None
+    assert (
+        repeats("1. Tea with milk. 2. Cold water with a slice of lemon. 3. Hot chocolate. 4. Apple juice and ice.")
+        is None
+    )
+    assert repeats("No, no, no, no.") is None

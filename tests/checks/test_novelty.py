@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from augmentlm.checks.novelty import near_copy, rouge_l
+from augmentlm.checks.novelty import copied_response, near_copy, rouge_l
 
 
 def plain_rouge_l(a: list[str], b: list[str]) -> float:
@@ -39,3 +39,14 @@ def test_the_nearest_other_is_named_with_its_score():
     finding = near_copy("plan a trip to Kyoto", {"the seed": "plan a trip to Osaka", "result 1": "bake a cake"})
     assert (finding.code, finding.evidence) == ("near_copy", "0.80 ROUGE-L with the seed")
     assert near_copy("bake bread", {"the seed": "plan a trip to Osaka"}) is None
+
+
+def test_a_long_response_that_is_an_examples_is_copied_and_a_label_may_be_the_same():
+    plan = "Now: write a recipe card, train one colleague on two cakes, freeze biscuits and put a cap on orders."
+    found = copied_response(plan.replace("two", "three"), {"example 1": "Yes.", "example 2": plan})
+    assert found.code == "near_copy" and "example 2" in found.evidence and "response" in found.evidence
+    other = (
+        "Before the storm: bring in the chairs, close every window, charge the lamps and fill six bottles with water."
+    )
+    assert copied_response(other, {"example 1": plan}) is None
+    assert copied_response("Sports", {"example 1": "Sports"}) is None

@@ -41,9 +41,14 @@ def assess(
             _language(source, text),
         ]
     if task == "respond":
-        findings.append(refusal(source, text))
+        findings += [refusal(source, text), form.repeats(text)]
     if task == "pair":
-        findings.append(refusal(text, response))
+        responses = {label: pair.response for label, pair in _examples(value).items()}
+        findings += [
+            refusal(text, response),
+            form.repeats(response),
+            novelty.copied_response(response, responses),
+        ]
     if task in ("refine", "expand"):
         findings.append(_answered(source, text))
     if task == "refine":
@@ -67,7 +72,11 @@ _REASONS = {
 def _context(value: TaskInput) -> dict[str, str]:
     if isinstance(value, str):
         return {"the seed": value}
-    return {f"example {number}": pair.instruction for number, pair in enumerate(value, 1)}
+    return {label: pair.instruction for label, pair in _examples(value).items()}
+
+
+def _examples(value: TaskInput) -> dict[str, Pair]:
+    return {} if isinstance(value, str) else {f"example {number}": pair for number, pair in enumerate(value, 1)}
 
 
 def _answered(source: str, text: str) -> Finding | None:

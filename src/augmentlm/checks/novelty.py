@@ -10,6 +10,10 @@ from augmentlm.checks.finding import Finding
 NEAR_COPY = 0.7
 """Self-Instruct drops an instruction whose ROUGE-L with an earlier one is above this."""
 
+_COPIED, _COPIED_WORDS = 0.8, 20
+"""A response of so many words that is nearer to an example's is copied: none of 2,820 in the teaching data is, where
+the examples' form is kept. Short ones may well be the same: a label, a number."""
+
 _TOKEN = re.compile(r"[a-z0-9]+|[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
 
 
@@ -32,6 +36,12 @@ def near_copy(text: str, others: Mapping[str, str], threshold: float = NEAR_COPY
     if score <= threshold:
         return None
     return Finding("near_copy", f"{score:.2f} ROUGE-L with {label}")
+
+
+def copied_response(response: str, others: Mapping[str, str]) -> Finding | None:
+    """The example (label → response) whose response this one repeats."""
+    found = near_copy(response, others, _COPIED) if len(tokens(response)) >= _COPIED_WORDS else None
+    return Finding("near_copy", f"the response: {found.evidence}") if found else None
 
 
 def common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
