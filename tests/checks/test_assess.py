@@ -4,6 +4,7 @@ from augmentlm.checks import assess
 from augmentlm.tasks import Pair, format_pair, parse
 
 PAIRS = [Pair("Name a fruit that grows on trees.", "Apple."), Pair("Name a bird that can't fly.", "Emu.")]
+STEPS = (("pack", "books"), ("label", "boxes"), ("call", "driver"), ("clean", "kitchen"), ("return", "keys"))
 
 
 def codes(task, value, text, finish="stop", earlier=None):
@@ -65,3 +66,12 @@ def test_a_response_that_refuses_is_found_for_itself_and_in_a_pair():
     pair = "### Instruction\nName a tall tree.\n\n### Response\nAs an AI language model, I have never seen a tree."
     examples = [Pair("Name a red fruit.", "A cherry."), Pair("Name a small bird.", "A wren.")]
     assert codes("pair", examples, pair) == ["refused"]
+
+
+def test_a_pair_whose_response_copies_an_example_or_repeats_itself_is_found():
+    plan = " ".join(f"Step {number}: {verb} the {thing}." for number, (verb, thing) in enumerate(STEPS, 1))
+    examples = [Pair("Plan a move to a new flat.", plan), *PAIRS]
+    assert codes("pair", examples, format_pair(Pair("Plan a garden party for ten.", plan))) == ["near_copy"]
+    same = "The cat is afraid of the dog because the dog is afraid of the cat. " * 3
+    assert codes("pair", PAIRS, format_pair(Pair("Why do cats run?", same))) == ["loop"]
+    assert codes("respond", "Why do cats run?", same) == ["loop"]

@@ -42,11 +42,15 @@ def test_the_nearest_other_is_named_with_its_score():
 
 
 def test_a_long_response_that_is_an_examples_is_copied_and_a_label_may_be_the_same():
-    plan = "Now: write a recipe card, train one colleague on two cakes, freeze biscuits and put a cap on orders."
+    plan = (
+        "Now: write a recipe card with photos, train one colleague on two cakes, freeze biscuits and put a cap on "
+        "orders."
+    )
     found = copied_response(plan.replace("two", "three"), {"example 1": "Yes.", "example 2": plan})
     assert found.code == "near_copy" and "example 2" in found.evidence and "response" in found.evidence
     other = (
-        "Before the storm: bring in the chairs, close every window, charge the lamps and fill six bottles with water."
+        "Before the storm: bring in the chairs, close every window, charge the lamps and fill six bottles with clean "
+        "water."
     )
     assert copied_response(other, {"example 1": plan}) is None
     assert copied_response("Sports", {"example 1": "Sports"}) is None
