@@ -154,6 +154,7 @@ def response_span(text: str) -> tuple[int, int]:
     headings = list(_HEADING.finditer(text))
     if len(headings) < 2:
         return 0, len(text)
+    # A model that runs on into another pair has still finished the first one.
     return headings[1].end(), headings[2].start() if len(headings) > 2 else len(text)
 
 
@@ -168,10 +169,9 @@ def _parse_pair(text: str) -> Parsed:
         return Parsed(None, "no_response_heading")
     if len(names) > 2 and names[2] != "instruction":
         return Parsed(None, "two_responses")
-    # A model that runs on into another pair has still finished the first one.
-    end = headings[2].start() if len(headings) > 2 else len(text)
+    start, end = response_span(text)
     instruction = _unescape(text[headings[0].end() : headings[1].start()]).strip()
-    response = _unescape(text[headings[1].end() : end]).strip()
+    response = _unescape(text[start:end]).strip()
     if not instruction:
         return Parsed(None, "empty_instruction")
     if not response:

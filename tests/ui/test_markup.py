@@ -7,6 +7,7 @@ import re
 import pytest
 
 from augmentlm.checks import Finding
+from augmentlm.checks.novelty import copied_response
 from augmentlm.errors import InputError
 from augmentlm.ui import markup
 from augmentlm.ui.texts import LANGUAGES
@@ -65,6 +66,13 @@ def test_a_near_copy_names_what_it_repeats() -> None:
         "Nearly the same as example 2 (81 % alike)",
         "Nearly the same as result 12 (81 % alike)",
     ]
+
+
+def test_a_copied_response_names_the_example_it_is_of() -> None:
+    plan = "Pack the books, label every box, call the driver, clean the kitchen and the bath, and give back both keys."
+    found = copied_response(plan, {"example 1": "Yes.", "example 2": plan})
+    assert markup.reasons([found], "en") == ["Nearly the same as the response of example 2 (100 % alike)"]
+    assert markup.reasons([found], "zh") == ["与例子 2 的回答几乎相同（相似度 100%）"]
 
 
 def test_sizes_and_times_are_for_people() -> None:

@@ -15,7 +15,7 @@ from augmentlm.weights import Told
 from augmentlm.weights.disk import size
 
 _TAGS = {"added": "ins", "removed": "del"}
-_NEAR_COPY = re.compile(r"([\d.]+) ROUGE-L with (.+)")
+_NEAR_COPY = re.compile(r"(the response: )?([\d.]+) ROUGE-L with (.+)")
 
 
 def escape(text: str) -> str:
@@ -127,8 +127,9 @@ def reasons(findings: Iterable[Finding], language: str) -> list[str]:
 def _reason(finding: Finding, language: str) -> str:
     match = _NEAR_COPY.fullmatch(finding.evidence)
     if finding.code == "near_copy" and match:
-        score, other = match.groups()
+        of_response, score, other = match.groups()
         kind, _, number = other.rpartition(" ")
+        kind = "response" if of_response else kind
         name = say(language, f"reason.{kind}", n=number) if number.isdigit() else say(language, "reason.the_seed")
         return say(language, "reason.near_copy", other=name, percent=round(100 * float(score)))
     if finding.code == "input":
