@@ -16,6 +16,7 @@ from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError, MissingExtraError, StoppedError
 from augmentlm.tries import TRIES
 from scripted_cli import ScriptedPool
+from scripted_refusals import RefusingEngine
 
 DATA = Path(__file__).parents[2] / "data"
 OURS, BASE, JUDGE = "augmentlm-0.5b-refine", "qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"
@@ -141,6 +142,19 @@ def test_how_often_the_judge_says_the_same_as_a_reader_is_told(tmp_path):
     model, reader = run(tmp_path, script, judge=System(JUDGE))["judged"]
     assert {"passed": 3, "prompts": 4}.items() <= model["agreement"]["Ada"].items()
     assert "agreement" not in reader
+
+
+def test_a_prompt_that_a_system_takes_no_part_in_counts_against_it(tmp_path):
+    def script(request) -> str:
+        number = "".join(word for word in request.messages[-1].content.split() if word.isdigit())
+        return f"List {number} facts about owls, each in one sentence."
+
+    engine = RefusingEngine(script, lambda request: "3 facts" in request.messages[-1].content)
+    report = evaluate(plan(), tmp_path, embed=lambda: vectors, pool=ScriptedPool(engine))
+    rates = report["systems"][OURS]["rates"]
+    assert {rates[name]["share"] for name in ("valid", "not_answered", "facts_kept")} == {0.75}
+    (failed,) = rows.read(tmp_path / "refine" / "failed" / f"{OURS}.jsonl")
+    assert (failed["id"], failed["text"]) == ("p-3", "")
 
 
 def test_kinds_are_told_on_the_held_out_families(tmp_path):

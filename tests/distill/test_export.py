@@ -57,6 +57,24 @@ def test_a_merged_model_says_what_the_adapter_on_its_base_says(trained, tiny_bas
     assert (folder / "tokenizer.json").exists()
 
 
+@pytest.mark.parametrize("kept", [0, 4, 100])
+def test_a_torn_adapter_is_said(tmp_path, kept):
+    save_file({"a": np.ones((8, 8), dtype=np.float32)}, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
+    whole = (tmp_path / "adapter_model.safetensors").read_bytes()
+    (tmp_path / "adapter_model.safetensors").write_bytes(whole[:kept])
+    with pytest.raises(InputError, match="can't be read"):
+        export_adapter(tmp_path, BASE, tmp_path / "card")
+
+
+def test_an_adapter_in_numbers_that_numpy_has_not_is_said(tmp_path):
+    header = b'{"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    (tmp_path / "adapter_model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    (tmp_path / "adapter_config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match="bfloat16"):
+        export_adapter(tmp_path, BASE, tmp_path / "card")
+
+
 def test_numbers_beyond_fp16_are_refused(trained, tmp_path):
     tensors = load_file(trained / "adapter_model.safetensors")
     name = min(tensors)

@@ -8,8 +8,10 @@ from augmentlm.distill.judge import Outcome, Verdict, answering, compare, outcom
 from augmentlm.distill.prompts import Prompt
 from augmentlm.distill.samples import Sample
 from augmentlm.engines.scripted import ScriptedEngine
+from augmentlm.errors import EngineError
 from augmentlm.tasks import Pair, format_pair
 from scripted_cli import ScriptedPool
+from scripted_refusals import RefusingEngine, filtered
 
 STOP = threading.Event()
 JUDGE = "qwen2.5-coder-1.5b-instruct"
@@ -139,6 +141,27 @@ def test_responses_are_asked_about_one_by_one(tmp_path):
     assert answering(judge, samples, path, stop=STOP) == [("p-0", True), ("p-1", False)]
     assert answering(judge, samples, path, stop=STOP) == [("p-0", True), ("p-1", False)]
     assert len(asked) == 2 and "Name a fruit" not in asked[0].messages[-1].content
+
+
+def test_what_the_judge_takes_no_part_in_is_unreadable_and_not_asked_again(tmp_path):
+    engine = RefusingEngine(
+        lambda request: prefers("splendid")(request.messages[-1].content),
+        lambda request: "Poorer." in request.messages[-1].content,
+    )
+    judge = load("respond", JUDGE, pool=ScriptedPool(engine))
+    path = tmp_path / "v.jsonl"
+    found = compare(judge, GOOD, BAD, path, stop=STOP)
+    assert found == [Verdict("p-0", "left"), Verdict("p-1", "tie", unreadable=True)]
+    assert [row.get("refused") for row in rows.read(path)] == [None, [str(filtered())] * 2]
+    count = len(engine.asked)
+    assert compare(judge, GOOD, BAD, path, stop=STOP) == found and len(engine.asked) == count
+
+
+def test_a_judge_that_refuses_everything_ends_the_run(tmp_path):
+    judge = load("respond", JUDGE, pool=ScriptedPool(RefusingEngine(lambda request: "A", lambda request: True)))
+    with pytest.raises(EngineError, match="content filter"):
+        compare(judge, GOOD, BAD, tmp_path / "v.jsonl", stop=STOP)
+    assert rows.read(tmp_path / "v.jsonl") == []
 
 
 def test_what_length_alone_won_is_taken_away():

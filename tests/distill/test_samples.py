@@ -15,6 +15,7 @@ from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import EngineError, InputError, UnknownModelError
 from augmentlm.tasks import Pair
 from scripted_cli import ScriptedPool
+from scripted_refusals import RefusingEngine, filtered, too_long
 
 BASE = System("qwen2.5-coder-0.5b-instruct")
 OURS = System("augmentlm-0.5b-refine")
@@ -183,3 +184,57 @@ def test_a_repository_is_told_by_its_commit_once_that_is_known(tmp_path, monkeyp
     Path(tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "qwen2-1.5b-instruct-exp.lock.json").write_text(json.dumps(lock), encoding="utf-8")
     assert system.weights() == {"qwen2-1.5b-instruct-exp": f"commit:{'a' * 40}"}
+
+
+# ---- what a system takes no part in ---------------------------------------------------------------------------------
+
+
+def cats(request) -> bool:
+    return "cats" in request.messages[-1].content
+
+
+@pytest.mark.parametrize("fault", [filtered, too_long])
+def test_a_prompt_that_fails_even_alone_is_a_sample_without_text(tmp_path, fault):
+    engine = RefusingEngine(Counted(), cats, fault)
+    made = sample("refine", BASE, PROMPTS, tmp_path, samples=2, pool=ScriptedPool(engine))
+    assert [(each.prompt.id, each.number) for each in made] == [(f"p-{n}", k) for k in (0, 1) for n in (0, 1, 2)]
+    assert {each.prompt.id for each in made if not each.text} == {"p-1"}
+    assert [finding.code for finding in made[1].findings] == ["form"] and made[1].output is None
+    kept = [row for row in rows.read(tmp_path / f"{BASE.file_name}.jsonl") if row["id"] == "p-1"]
+    assert [row["reasons"] for row in kept] == [[{"code": "refused", "evidence": str(fault())}]] * 2
+    count = len(engine.asked)
+    assert sample("refine", BASE, PROMPTS, tmp_path, samples=2, pool=ScriptedPool(engine)) == made
+    assert len(engine.asked) == count
+
+
+def test_a_pair_prompt_may_be_refused_too(tmp_path):
+    prompts = [
+        Prompt(f"p-{word}", [Pair(f"Name a {word}.", "One."), Pair(f"Name another {word}.", "Two.")])
+        for word in ("fruit", "cats")
+    ]
+    text = "### Instruction\n\nDescribe a metal.\n\n### Response\n\nIron is grey."
+    made = sample("pair", BASE, prompts, tmp_path, pool=ScriptedPool(RefusingEngine(lambda request: text, cats)))
+    assert {each.prompt.id: each.text for each in made} == {"p-fruit": text, "p-cats": ""}
+
+
+def test_a_refused_prompt_costs_no_other_row_not_even_one_that_is_tried_again(tmp_path):
+    """The texts for dogs come back as they were given until the third time."""
+    asked = []
+
+    def script(request) -> str:
+        asked.append(request)
+        if "owls" in request.messages[-1].content or len(asked) > 4:
+            return "Describe an old lighthouse."
+        return "write about dogs"
+
+    made = sample("expand", BASE, PROMPTS, tmp_path, pool=ScriptedPool(RefusingEngine(script, cats)))
+    assert {each.prompt.id: bool(each.text) for each in made} == {"p-0": True, "p-1": False, "p-2": True}
+
+
+def test_a_system_that_refuses_everything_ends_the_run_and_is_asked_again(tmp_path):
+    engine = RefusingEngine(Counted(), lambda request: True)
+    with pytest.raises(EngineError, match="content filter"):
+        sample("refine", BASE, PROMPTS, tmp_path, pool=ScriptedPool(engine))
+    assert rows.read(tmp_path / f"{BASE.file_name}.jsonl") == []
+    made = sample("refine", BASE, PROMPTS, tmp_path, pool=Counted().pool)
+    assert all(each.text for each in made)

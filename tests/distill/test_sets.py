@@ -118,3 +118,92 @@ def test_a_broken_line_is_named_with_its_number(tmp_path, line):
     (tmp_path / "a.jsonl").write_text('{"id": "a"}\n' + line + "\n", encoding="utf-8")
     with pytest.raises(InputError, match="Line 2"):
         list(read_rows(tmp_path, "train"))
+
+
+# ---- data of one's own ----------------------------------------------------------------------------------------------
+
+TRAINED = next(f"a-{n}" for n in range(99) if split_of(f"a-{n}") == "train")
+PAIRS = [{"instruction": f"Double {n}.", "response": str(2 * n)} for n in range(6)]
+
+
+def put(data: Path, folder: str, *rows: dict) -> None:
+    (data / folder).mkdir(exist_ok=True)
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (data / folder / "mine.jsonl").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [7, None, ["a"]])
+def test_an_id_that_is_no_text_is_named_with_its_line(tmp_path, name):
+    put(tmp_path, "refine", {"id": TRAINED, "raw": "a", "refined": "b"}, {"id": name, "raw": "a", "refined": "b"})
+    with pytest.raises(InputError, match=r"Line 2 of .*mine\.jsonl"):
+        examples("refine", tmp_path, "train")
+    with pytest.raises(InputError, match="Line 2"):
+        list(read_rows(tmp_path / "refine"))
+
+
+def test_a_file_that_is_not_utf_8_is_named(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes('{"id": "a", "raw": "café"}\n'.encode("latin-1"))
+    with pytest.raises(InputError, match=r"a\.jsonl can't be read"):
+        list(read_rows(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("task", "folder", "row", "field"),
+    [
+        ("refine", "refine", {"refined": "b"}, "raw"),
+        ("refine", "refine", {"raw": "a"}, "refined"),
+        ("refine", "refine", {"raw": "a", "refined": " "}, "refined"),
+        ("refine", "refine", {"raw": 3, "refined": "b"}, "raw"),
+        ("expand", "expand", {"expansions": ["b"]}, "instruction"),
+        ("expand", "expand", {"instruction": "a"}, "expansions"),
+        ("expand", "expand", {"instruction": "a", "expansions": "b"}, "expansions"),
+        ("expand", "expand", {"instruction": "a", "expansions": ["b", None]}, "expansions"),
+        ("pair", "families", {}, "items"),
+        ("pair", "families", {"items": ["a", "b", "c"]}, "items"),
+        ("pair", "families", {"items": [*PAIRS[:3], {"instruction": "a"}]}, "items"),
+        ("pair", "pair", {"pairs": PAIRS[:1]}, "examples"),
+        ("pair", "pair", {"examples": PAIRS[:2]}, "pairs"),
+        ("pair", "pair", {"examples": PAIRS[:2], "pairs": []}, "pairs"),
+        ("pair", "pair", {"examples": [], "pairs": PAIRS[:1]}, "examples"),
+    ],
+)
+def test_a_row_that_lacks_something_is_named_with_the_field(tmp_path, task, folder, row, field):
+    put(tmp_path, folder, {"id": TRAINED, **row})
+    with pytest.raises(InputError, match=f"{TRAINED} .*'{field}'"):
+        examples(task, tmp_path, "train")
+
+
+def test_a_pair_may_say_more_than_it_teaches(tmp_path):
+    put(
+        tmp_path,
+        "pair",
+        {"id": TRAINED, "examples": [{**each, "source": "me"} for each in PAIRS[:2]], "pairs": PAIRS[2:3]},
+    )
+    (example,) = examples("pair", tmp_path, "train")
+    assert example.completions == (format_pair(Pair(**PAIRS[2])),)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_family_too_small_to_teach_is_named(tmp_path, count):
+    put(tmp_path, "families", {"id": TRAINED, "items": PAIRS[:count]})
+    with pytest.raises(InputError, match=f"{TRAINED} has {count} pairs in 'items', and needs 3"):
+        examples("pair", tmp_path, "train")
+
+
+@pytest.mark.parametrize("count", [3, 4, 5, 6])
+def test_every_example_of_a_family_has_two_in_context_and_something_to_learn(tmp_path, count):
+    put(tmp_path, "families", {"id": TRAINED, "items": PAIRS[:count]})
+    for seed in range(20):
+        found = examples("pair", tmp_path, "train", seed)
+        taught = [text for example in found for text in example.completions]
+        assert found and all(example.completions for example in found)
+        assert all(example.prompt.count("### Instruction") >= 2 for example in found)
+        assert len(taught) == len(set(taught))
+        assert not any(text in example.prompt for example in found for text in example.completions)
+
+
+def test_beside_plain_siblings_two_rich_pairs_are_enough(tmp_path):
+    put(tmp_path, "families", {"id": TRAINED, "items": PAIRS[:2]})
+    put(tmp_path, "siblings", {"id": TRAINED, "items": PAIRS[2:6]})
+    found = examples("pair", tmp_path, "train")
+    assert len(found[0].completions) == 4 and found[0].prompt.count("### Instruction") == 2

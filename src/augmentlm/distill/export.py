@@ -29,12 +29,13 @@ def export_adapter(trained: Path, base: Model, folder: Path) -> Path:
     when there is no adapter, or a number in it does not fit fp16.
     """
     import numpy as np
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file, save_file
 
     config = _config(trained)
     try:
         tensors = load_file(trained / WEIGHTS)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:  # numpy has no bf16
         raise InputError(f"The adapter in {trained} can't be read: {error}.", hint="Train it again.") from error
     with np.errstate(over="ignore"):  # what becomes infinite is refused below
         halves = {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
@@ -53,6 +54,7 @@ def merge(base: Path, adapter: Path, folder: Path) -> Path:
     """Write the base with the adapter added to its weights: a plain bf16 model folder that needs no PEFT."""
     import torch
     from peft import PeftModel
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     _config(adapter)
@@ -62,7 +64,7 @@ def merge(base: Path, adapter: Path, folder: Path) -> Path:
         merged: Any = PeftModel.from_pretrained(model, adapter).merge_and_unload(safe_merge=True)
         merged.to(torch.bfloat16).save_pretrained(folder)
         AutoTokenizer.from_pretrained(base).save_pretrained(folder)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{adapter} can't be merged into {base}: {error}") from error
     return folder
 

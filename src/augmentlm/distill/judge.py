@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from augmentlm.augmenter import Augmenter
 from augmentlm.distill import rows
+from augmentlm.distill.refused import PLAIN, Refusal, made_or_refused
 from augmentlm.distill.samples import Sample, Told
 from augmentlm.measures.length_control import length_controlled
 from augmentlm.measures.statistics import rate, wilson
@@ -208,21 +209,37 @@ def ask(
     stop: threading.Event,
     told: Told | None = None,
 ) -> dict[str, list[str]]:
-    """Ask each digest's (prompt id, questions), keep the replies in the file, and return them by digest."""
+    """Ask each digest's (prompt id, questions), keep the replies in the file, and return them by digest.
+
+    A question that the judge takes no part in (too long, stopped by a content filter) has an empty reply, which nobody
+    can read a verdict in.
+    """
     places = [(digest, order) for digest, (_, questions) in asked.items() for order in range(len(questions))]
     replies: dict[str, dict[int, str]] = {digest: {} for digest in asked}
+    refused: dict[str, list[str]] = {}
     whole: dict[str, list[str]] = {}
-    batch = judge.batch([asked[digest][1][order] for digest, order in places], stop=stop, **_SETTINGS)
-    with closing(batch):  # type: ignore[type-var]
-        for result in batch:
-            if result.finish == "cancelled":
-                continue
-            digest, order = places[result.index]
-            replies[digest][order] = result.text
+
+    def make(places: Sequence[tuple[str, int]]) -> Generator[tuple[tuple[str, int], str], None, None]:
+        batch = judge.batch([asked[digest][1][order] for digest, order in places], stop=stop, **_SETTINGS)
+        with closing(batch):  # type: ignore[type-var]
+            for result in batch:
+                if result.finish != "cancelled":
+                    yield places[result.index], result.text
+
+    def plain(place: tuple[str, int]) -> Iterable[object]:
+        return judge.batch([PLAIN], stop=stop, **_SETTINGS)
+
+    with closing(made_or_refused(places, make, plain, stop)) as found:
+        for (digest, order), reply in found:
+            if isinstance(reply, Refusal):
+                refused.setdefault(digest, []).append(reply.reason)
+            replies[digest][order] = "" if isinstance(reply, Refusal) else reply
             prompt, questions = asked[digest]
             if len(replies[digest]) == len(questions):
                 whole[digest] = [text for _, text in sorted(replies[digest].items())]
-                row = {"id": prompt, "texts": digest, "replies": whole[digest]}
+                row: dict[str, Any] = {"id": prompt, "texts": digest, "replies": whole[digest]}
+                if digest in refused:
+                    row["refused"] = refused[digest]
                 rows.append(path, {**row, "judge": judge.model, "judge_version": JUDGE_VERSION})
                 if told:
                     told(f"{judge.model} as judge", len(whole), len(asked))

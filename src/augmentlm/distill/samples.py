@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -17,10 +17,12 @@ from augmentlm.catalog import Sampling
 from augmentlm.checks import Finding, assess
 from augmentlm.distill import rows
 from augmentlm.distill.prompts import Prompt
+from augmentlm.distill.refused import PLAIN, Refusal, made_or_refused
 from augmentlm.engines.base import Finish
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import EngineError, InputError
 from augmentlm.machine import Purpose
+from augmentlm.results import Result
 from augmentlm.tasks import PROMPT_VERSION, Pair, Parsed, Task, parse
 from augmentlm.tries import TRIES
 from augmentlm.weights import Progress, identity
@@ -28,6 +30,11 @@ from augmentlm.weights.pulled import find
 
 Told = Callable[[str, int, int], None]
 """Hears of a system's name, its rows so far and its rows in all."""
+
+Place = tuple[str, int]
+"""The id of a prompt and the number of one of its samples."""
+
+_PLAIN_PAIRS = [Pair(PLAIN, "Apple, pear, plum."), Pair("Name two birds.", "Wren, robin.")]
 
 
 @dataclass(frozen=True)
@@ -116,35 +123,30 @@ def sample(
     """`samples` samples for each prompt, at the product's sampling and made as it makes several; rows are kept in
     `folder/<system>.jsonl`.
 
-    Rows that are there are used and the missing ones made, so a run that was stopped goes on where it ended. Raises
-    `InputError` when the rows there were made with other settings or weights, and what the engine raises.
+    Rows that are there are used and the missing ones made, so a run that was stopped goes on where it ended. A prompt
+    that the system takes no part in has a sample without text, which fails whatever it is measured by. Raises
+    `InputError` when the rows there were made with other settings or weights, and what the engine raises when the
+    fault is no prompt's.
     """
     stop = stop or threading.Event()
     path = folder / f"{system.file_name}.jsonl"
     made = {**settings(task, max_tokens), "candidates": system.candidates, "weights": system.weights()}
     found = _kept(task, path, prompts, samples, made)
     total = len(prompts) * samples
-    if len(found) < total:
+    places = [(prompt.id, n) for prompt in prompts for n in range(samples) if (prompt.id, n) not in found]
+    if places:
         augmenter = system.load(task, pool, progress, purpose)
         augmenter.warm_up(stop)
         made["weights"] = system.weights()  # a repository's commit is known now
         if told:
             told(system.model, len(found), total)
-    lacking = {prompt.id: [n for n in range(samples) if (prompt.id, n) not in found] for prompt in prompts}
-    for count in sorted({len(numbers) for numbers in lacking.values()} - {0}):
-        asked = [prompt for prompt in prompts if len(lacking[prompt.id]) == count]
-        # Several for a prompt are asked for at once, as the product does, which asks again for a copy among them. No
-        # seed: each row has one drawn, so that prompts are independent of each other.
-        batch = augmenter.batch([prompt.value for prompt in asked], count, stop=stop, max_tokens=max_tokens)
-        with closing(batch):  # type: ignore[type-var]
-            for result in batch:
-                if result.finish == "cancelled":
-                    continue
-                prompt = asked[result.index]
-                number = lacking[prompt.id].pop(0)
-                known = {"id": prompt.id, "sample": number, "category": prompt.category, **result.as_json()}
+        by_id = {prompt.id: prompt for prompt in prompts}
+        with closing(_made(augmenter, by_id, places, stop, max_tokens)) as results:
+            for (name, number), result in results:
+                prompt = by_id[name]
+                known = {"id": name, "sample": number, "category": prompt.category, **result.as_json()}
                 rows.append(path, {**known, "text": result.text, "finish": result.finish, **made})
-                found[prompt.id, number] = Sample(task, prompt, number, result.text, result.finish, result.tries)
+                found[name, number] = Sample(task, prompt, number, result.text, result.finish, result.tries)
                 if told:
                     told(system.model, len(found), total)
     if len(found) < total and not stop.is_set():
@@ -159,6 +161,63 @@ def settings(task: Task, max_tokens: int | None) -> dict[str, Any]:
         sampling = replace(sampling, max_tokens=max_tokens)
     values = {name: value for name, value in asdict(sampling).items() if name != "seed"}
     return {"sampling": values, "tries_at_most": TRIES, "prompt_version": PROMPT_VERSION}
+
+
+def _made(
+    augmenter: Augmenter,
+    prompts: Mapping[str, Prompt],
+    places: Sequence[Place],
+    stop: threading.Event,
+    max_tokens: int | None,
+) -> Generator[tuple[Place, Result], None, None]:
+    """The result for each place, as they come."""
+
+    def make(places: Sequence[Place]) -> Generator[tuple[Place, Result], None, None]:
+        lacking: dict[str, list[Place]] = {}
+        for place in places:
+            lacking.setdefault(place[0], []).append(place)
+        of_count: dict[int, list[str]] = {}
+        for name, each in lacking.items():
+            of_count.setdefault(len(each), []).append(name)
+        for count, names in sorted(of_count.items()):
+            # Several for a prompt are asked for at once, as the product does, which asks again for a copy among them.
+            # No seed: each row has one drawn, so that prompts are independent of each other.
+            values = [prompts[name].value for name in names]
+            batch = augmenter.batch(values, count, stop=stop, max_tokens=max_tokens)
+            with closing(batch):  # type: ignore[type-var]
+                for result in batch:
+                    if result.finish != "cancelled":
+                        yield lacking[names[result.index]].pop(0), result
+
+    def plain(place: Place) -> Iterable[object]:
+        value = _PLAIN_PAIRS if augmenter.task == "pair" else PLAIN
+        return augmenter.batch([value], stop=stop, max_tokens=max_tokens)
+
+    with closing(made_or_refused(places, make, plain, stop)) as found:
+        for place, each in found:
+            if isinstance(each, Refusal):
+                yield place, _without_text(augmenter, prompts[place[0]], each)
+            else:
+                yield place, each
+
+
+def _without_text(augmenter: Augmenter, prompt: Prompt, refusal: Refusal) -> Result:
+    return Result(
+        task=augmenter.task,
+        model=augmenter.model,
+        engine=augmenter.engine,
+        quantization=augmenter.quantization,
+        input=prompt.value,
+        output=None,
+        text="",
+        finish="stop",
+        findings=(Finding("refused", refusal.reason),),
+        prompt_tokens=0,
+        completion_tokens=0,
+        ttft_s=0.0,
+        seconds=0.0,
+        seed=None,
+    )
 
 
 def _kept(

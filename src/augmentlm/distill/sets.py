@@ -7,16 +7,16 @@ expansion objective: the loss of a seed is the sum over its expansions (arXiv 24
 from __future__ import annotations
 
 import hashlib
-import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from augmentlm.checks.novelty import rouge_l
+from augmentlm.distill.rows import json_object
 from augmentlm.errors import InputError
-from augmentlm.tasks import Pair, Task, format_pair, format_pairs
+from augmentlm.tasks import MIN_PAIRS, Pair, Task, format_pair, format_pairs
 
 Split = Literal["train", "dev"]
 DEV_SHARE = 10
@@ -25,6 +25,9 @@ DEV_SHARE = 10
 NOVEL_TARGET = 0.45
 """Texts nearer to their seed than this (ROUGE-L) are not taught: a model that learns to keep the sentence and swap a
 word makes near-copies of short seeds. At 0.6, half of its expansions of one-line seeds were."""
+
+FAMILY = 3
+"""Pairs that a family needs at least: two in context and one as the target."""
 
 THREE_IN_CONTEXT = 0.25
 """Share of the families that teach with three examples instead of two."""
@@ -56,22 +59,46 @@ def read_rows(folder: Path, split: Split | None = None) -> Iterator[dict[str, An
     if not paths:
         raise InputError(f"There are no JSONL files in {folder}.", hint="Give the folder that holds refine/, expand/ …")
     for path in paths:
-        with path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    row = json.loads(line)
-                    wanted = split is None or split_of(row["id"]) == split
-                except (json.JSONDecodeError, KeyError, TypeError) as error:
-                    raise InputError(f"Line {number} of {path} is not a JSON object with an id.") from error
-                if wanted:
-                    yield row
+        try:
+            with path.open(encoding="utf-8") as lines:
+                for number, line in enumerate(lines, 1):
+                    row = json_object(line)
+                    if row is None or not isinstance(row.get("id"), str):
+                        raise InputError(
+                            f"Line {number} of {path} is not a JSON object with an id.", hint='An id is text: "a-1".'
+                        )
+                    if split is None or split_of(row["id"]) == split:
+                        yield row
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path} can't be read: {error}.", hint="Write it as UTF-8.") from error
+
+
+def text_of(row: Mapping[str, Any], field: str) -> str:
+    """The text in a field of a row. Raises `InputError` where there is none."""
+    return _text(row.get(field), row, field)
+
+
+def pairs_of(row: Mapping[str, Any], field: str, least: int = 1) -> list[Pair]:
+    """The pairs in a field of a row. Raises `InputError` where there are fewer than `least` or one is not whole."""
+    items = row.get(field)
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise _lacking(row, field, "list of pairs")
+    if len(items) < least:
+        raise InputError(
+            f"The row {row['id']} has {len(items)} pairs in {field!r}, and needs {least}.",
+            hint="Add some, or remove the row.",
+        )
+    return [Pair(*(_text(item.get(name), row, field) for name in ("instruction", "response"))) for item in items]
 
 
 def examples(task: Task, data: Path, split: Split, seed: int = 0) -> list[Example]:
     """The training examples of a task from the folder `data` (with `refine/`, `expand/`, and for pairs
     `families/`, perhaps with `siblings/`, or `pair/` in it)."""
     if task == "refine":
-        return [Example(row["id"], row["raw"], (row["refined"],)) for row in read_rows(data / "refine", split)]
+        return [
+            Example(row["id"], text_of(row, "raw"), (text_of(row, "refined"),))
+            for row in read_rows(data / "refine", split)
+        ]
     if task == "expand":
         return list(_expand_examples(data / "expand", split))
     if task == "pair":
@@ -82,7 +109,9 @@ def examples(task: Task, data: Path, split: Split, seed: int = 0) -> list[Exampl
 def _expand_examples(folder: Path, split: Split) -> Iterator[Example]:
     """An instruction and its expansions are of one type, so each of them is a seed too, for those worded otherwise."""
     for row in read_rows(folder, split):
-        texts = [row["instruction"], *row["expansions"]]
+        if not isinstance(row.get("expansions"), list):
+            raise _lacking(row, "expansions", "list of texts")
+        texts = [text_of(row, "instruction"), *(_text(each, row, "expansions") for each in row["expansions"])]
         for seed in texts:
             novel = [text for text in texts if text is not seed and rouge_l(seed, text) <= NOVEL_TARGET]
             if novel:
@@ -98,11 +127,11 @@ def _pair_examples(data: Path, split: Split, rng: random.Random) -> Iterator[Exa
             return
     plain = {}
     if (data / "siblings").exists():
-        plain = {row["id"]: _pairs(row) for row in read_rows(data / "siblings", split)}
+        plain = {row["id"]: pairs_of(row, "items", FAMILY) for row in read_rows(data / "siblings", split)}
     for row in read_rows(data / "families", split):
-        pairs = _pairs(row)
-        rng.shuffle(pairs)
         siblings = plain.get(row["id"])
+        pairs = pairs_of(row, "items", MIN_PAIRS if siblings else FAMILY)
+        rng.shuffle(pairs)
         if siblings:
             yield _pair_example(row["id"], pairs[:2], siblings)
             rng.shuffle(siblings)
@@ -112,20 +141,27 @@ def _pair_examples(data: Path, split: Split, rng: random.Random) -> Iterator[Exa
 
 def _both_ways(pairs: list[Pair], rng: random.Random) -> list[tuple[list[Pair], list[Pair]]]:
     """Two in context and the two others as targets, both ways; in one family of four, three in context and one as
-    target, because people give more than two."""
+    target, because people give more than two. Of three, each in turn is the target of the two others."""
+    if len(pairs) == FAMILY:
+        return [([*pairs[:place], *pairs[place + 1 :]], [pair]) for place, pair in enumerate(pairs)]
     if rng.random() < THREE_IN_CONTEXT:
         return [(pairs[:3], pairs[3:])]
     return [(pairs[:2], pairs[2:]), (pairs[2:], pairs[:2])]
 
 
 def _given_example(row: dict[str, Any]) -> Example:
-    context, targets = ([Pair(**each) for each in row[name]] for name in ("examples", "pairs"))
-    return _pair_example(row["id"], context, targets)
-
-
-def _pairs(row: dict[str, Any]) -> list[Pair]:
-    return [Pair(item["instruction"], item["response"]) for item in row["items"]]
+    return _pair_example(row["id"], pairs_of(row, "examples"), pairs_of(row, "pairs"))
 
 
 def _pair_example(row_id: str, context: list[Pair], targets: list[Pair]) -> Example:
     return Example(row_id, format_pairs(context), tuple(format_pair(pair) for pair in targets))
+
+
+def _text(value: Any, row: Mapping[str, Any], field: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise _lacking(row, field, "text")
+    return value
+
+
+def _lacking(row: Mapping[str, Any], field: str, what: str) -> InputError:
+    return InputError(f"The row {row['id']} has no {what} in {field!r}.", hint="Fill it in, or remove the row.")

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from augmentlm.checks import Finding
 from augmentlm.distill.collect import lessons
 from augmentlm.distill.collect.assess import Assessor
 from augmentlm.distill.collect.seeds import Seed
@@ -88,3 +91,26 @@ def test_a_response_may_be_given_twice():
         candidate("respond", "Yes.", "Is ice water?", name="c-2/0"),
     ]
     assert codes(*yes) == [[], []]
+
+
+def test_what_an_evaluation_uses_is_never_written_either():
+    text = "Write a letter of 90 words to Mr Sol about a broken window in flat 7."
+    chinese = "写一封80个词的邮件给Ito女士，说明订单2291延迟送达。"
+    refined = f"{SEED} Keep it polite, with a subject line and a clear question at the end."
+    given = [candidate("expand", text), candidate("translate", chinese), candidate("refine", refined)]
+    found = Assessor(held_out=[text.replace("90", "95"), chinese, refined])(given)
+    assert [[finding.code for finding in each.findings] for each in found] == [["held_out"]] * 3
+    assert found[0].findings[0].evidence.endswith("with held-out text 1")
+
+
+def test_a_refinement_may_end_as_a_held_out_one_does():
+    refined = f"{SEED} Keep it polite, with a subject line and a clear question at the end."
+    other = refined.replace("Ms Ito", "Mr Sol").replace("late delivery", "broken window")
+    (found,) = Assessor(held_out=[other])([candidate("refine", refined)])
+    assert found.findings == ()
+
+
+def test_what_the_teacher_took_no_part_in_keeps_its_reason():
+    reason = Finding("refused", "content filter")
+    (found,) = Assessor()([replace(candidate("expand", ""), findings=(reason,))])
+    assert found.findings == (reason,)

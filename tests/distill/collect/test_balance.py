@@ -1,3 +1,6 @@
+from collections import Counter
+from dataclasses import replace
+
 import pytest
 
 from augmentlm.distill.collect.balance import MOST_FROM_ONE, apportion, balance
@@ -69,3 +72,15 @@ def test_chinese_that_would_be_left_out_comes_before_a_translation():
 def test_a_thin_class_is_translated_where_chinese_is_lacking():
     plan = balance(seeds("math", 10) + seeds("planning", 2), SHARES, 8, 0.25)
     assert [(each.work, each.origin.category) for each in plan.growth] == [("translate", "planning")] * 2
+
+
+def test_siblings_that_are_grown_from_have_names_of_their_own():
+    siblings = [replace(seed, id=f"math-07/{n}") for n, seed in enumerate(seeds("math", 6))]
+    others = [replace(seed, id=f"planning-07/{n}") for n, seed in enumerate(seeds("planning", 2))]
+    plan = balance(siblings + others, {"math": 0.25, "planning": 0.75}, 8, 0.5)
+    names = [each.id for each in plan.growth]
+    works = Counter((each.work, each.origin.family) for each in plan.growth)
+    assert works["translate", "math-07"] == 2 and works["translate", "planning-07"] == 2
+    assert len(names) == len(set(names))
+    assert {family_of(each.id) == each.origin.family for each in plan.growth} == {True}
+    assert balance((siblings + others)[::-1], {"math": 0.25, "planning": 0.75}, 8, 0.5).growth == plan.growth

@@ -1,7 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 
+from augmentlm.checks import Finding
 from augmentlm.distill.collect.classify import by_embedding, by_teacher
 from augmentlm.distill.collect.seeds import Seed
+from scripted_cli import ScriptedPool
+from scripted_refusals import RefusingEngine, filtered
 from scripted_teacher import Script
 
 SEEDS = [Seed(f"c-{n}/0", f"Plan day {n} of a trip.", "en", "mine") for n in range(3)]
@@ -60,3 +65,10 @@ def test_embeddings_compare_within_a_language(tmp_path):
     )
     seed = Seed("c-1/0", "求21的平方", "zh", "mine")
     assert by_embedding([seed], embed, tmp_path)[0][0].category == "math"
+
+
+def test_a_seed_that_the_teacher_takes_no_part_in_is_a_reject_with_its_words(teacher):
+    engine = RefusingEngine(Script(), lambda request: "day 1" in request.messages[-1].content)
+    found, (reject,) = by_teacher(SEEDS, replace(teacher(), pool=ScriptedPool(engine)))
+    assert [seed.id for seed in found] == ["c-0/0", "c-2/0"] and reject.id == "c-1/0"
+    assert reject.findings == (Finding("refused", str(filtered())),)

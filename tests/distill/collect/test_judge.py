@@ -6,6 +6,8 @@ from augmentlm.checks import Finding
 from augmentlm.distill.collect.judge import judged, question, read_mark
 from augmentlm.distill.collect.seeds import Seed
 from augmentlm.distill.collect.teach import Candidate
+from scripted_cli import ScriptedPool
+from scripted_refusals import RefusingEngine, filtered
 from scripted_teacher import Script
 
 TEXT = Candidate("c-1/0/expand", "expand", Seed("c-1/0", "Name a bird.", "en", "mine"), "Name a fish.", "stop")
@@ -39,3 +41,11 @@ def test_the_judge_sees_both_texts_and_what_a_good_one_is():
     assert "New instruction" in user.content and "Name a bird." in user.content and "Name a fish." in user.content
     assert "about something else" in system.content
     assert "Response" in question(replace(TEXT, work="respond"))[1].content
+
+
+def test_a_text_that_the_judge_takes_no_part_in_has_no_mark_and_says_why(teacher):
+    engine = RefusingEngine(Script(), lambda request: "Name a fish." in request.messages[-1].content)
+    other = replace(TEXT, id="c-1/0/expand-2", text="Name a tree.")
+    bad, good = judged([TEXT, other], replace(teacher(), pool=ScriptedPool(engine)))
+    assert bad.findings == (Finding("judge_unreadable", f"no mark: {filtered()}"),) and bad.score is None
+    assert good.findings == () and good.score == 5

@@ -1,6 +1,7 @@
 import pytest
 
 from augmentlm.distill.collect.loading import held_out_texts, load
+from augmentlm.distill.prompts import dev_prompts
 from augmentlm.distill.sets import family_of, split_of
 
 
@@ -48,10 +49,21 @@ def test_near_copies_are_left_out_within_and_across_sources(write):
 def test_what_an_evaluation_uses_is_never_a_seed(request, write):
     data = request.config.rootpath / "data"
     held_out = held_out_texts(data)
-    assert len(held_out) == 2 * 399 + 114
+    assert len(held_out) == 2 * 399 + 114 + 4 * 44
     seeds, rejects = load([str(write("a.jsonl", [{"instruction": held_out[0]}]))], held_out)
     assert seeds == [] and codes(rejects) == ["held_out"]
     assert held_out_texts(data / "none") == []
+
+
+@pytest.mark.parametrize("task", ["refine", "expand", "pair"])
+def test_no_prompt_of_an_evaluation_is_a_seed(request, write, task):
+    data = request.config.rootpath / "data"
+    values = [prompt.value for prompt in dev_prompts(task, data)]
+    texts = [
+        text for value in values for text in ([value] if isinstance(value, str) else [p.instruction for p in value])
+    ]
+    seeds, _ = load([str(write("a.jsonl", [{"instruction": text} for text in texts]))], held_out_texts(data))
+    assert texts and seeds == []
 
 
 def test_families_keep_their_name_category_and_response(request):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,10 @@ from augmentlm.distill.collect import run
 from augmentlm.distill.collect.labels import shares
 from augmentlm.distill.collect.report import READABLE, REPORT
 from augmentlm.distill.collect.run import Plan
-from augmentlm.distill.sets import examples
+from augmentlm.distill.sets import examples, split_of
 from augmentlm.errors import InputError, MissingExtraError, StoppedError
+from scripted_cli import ScriptedPool
+from scripted_refusals import RefusingEngine, filtered
 from scripted_teacher import DOINGS, MODEL, PLACES, Script
 
 SEEDS = [
@@ -167,6 +170,43 @@ def test_a_stopped_collection_goes_on_to_the_same_end(plan, teacher, tmp_path):
     straight = teacher()
     assert collect(plan(), tmp_path / "out", straight, straight) == resumed
     assert {name: text for name, text in files(tmp_path / "out").items() if "collected" in name} == sets
+
+
+def test_texts_that_the_teacher_takes_no_part_in_are_rejects_and_the_rest_is_collected(plan, teacher, tmp_path):
+    def refuses(request):
+        words = request.messages[0].content
+        return "You improve prompts" in words and SEEDS[0]["instruction"] in request.messages[-1].content
+
+    engine = RefusingEngine(Script(), refuses)
+    teach = replace(teacher(), pool=ScriptedPool(engine))
+    report = collect(plan(), tmp_path / "out", teach, teach)
+    (row,) = [row for row in report["stages"] if row["stage"] == "write: refine"]
+    assert row["rejected"] == {"refused": 1} and report["sets"]["refine"] == 15
+    (reject,) = [row for row in rows.read(tmp_path / "out" / "rejects.jsonl") if row["reasons"][0]["code"] == "refused"]
+    assert reject["id"].endswith("/refine") and reject["reasons"][0]["evidence"] == str(filtered())
+    count = len(engine.asked)
+    assert collect(plan(), tmp_path / "out", teach, teach) == report and len(engine.asked) == count
+
+
+def test_a_text_of_the_evaluation_that_the_teacher_writes_is_left_out(plan, teacher, write, tmp_path):
+    text = "Plan castles and rivers near Kyoto, then puppets with trams towards Lisbon."
+    family = next(f"planning-{n}" for n in range(99) if split_of(f"planning-{n}") == "dev")
+    pairs = [{"instruction": text, "response": "Day one."}, {"instruction": "Plan a feast.", "response": "Soup."}]
+    write("data/families/a.jsonl", [{"id": family, "items": pairs}])
+    script = Script()
+    teach = teacher(
+        lambda request: text if "You write instructions" in request.messages[0].content else script(request)
+    )
+    report = collect(plan(data=tmp_path / "data", expansions=1), tmp_path / "out", teach, None)
+    (row,) = [row for row in report["stages"] if row["stage"] == "write: expand"]
+    assert row["after"] == 0 and row["rejected"] == {"held_out": 16}
+
+
+def test_what_is_grown_from_one_seed_is_written_anew_each_time(plan, teacher, write, tmp_path):
+    source = str(write("one.jsonl", SEEDS[:1]))
+    collect(plan(sources=(source,), size=4), tmp_path / "out", teacher(), None)
+    grown = rows.read(tmp_path / "out" / "4-grown.jsonl")
+    assert len({row["text"] for row in grown}) == 3
 
 
 def test_no_usable_seed_is_said_with_the_reasons(plan, teacher, write, tmp_path):

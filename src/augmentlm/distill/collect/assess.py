@@ -51,11 +51,15 @@ _REPLACEABLE = {"name", "quote"}
 class Assessor:
     """Tells good candidates from bad ones, one after the other: a text is a duplicate of what was accepted before."""
 
-    def __init__(self, known: Iterable[tuple[str, str]] = ()) -> None:
-        """`known` are texts (name, text) that new ones must not repeat: seeds and data that is there already."""
-        self._known = {work: NearCopies(SAME if work == "refine" else NEAR_COPY) for work in get_args(Work)}
+    def __init__(self, known: Iterable[tuple[str, str]] = (), held_out: Iterable[str] = ()) -> None:
+        """`known` are texts (name, text) that new ones must not repeat: seeds and data that is there already.
+        `held_out` are those that an evaluation uses, which nothing that is trained on may repeat either."""
+        self._known = {work: NearCopies(_nearness(work)) for work in get_args(Work)}
         for name, text in known:
             self.add("expand", name, text)
+        self._held_out = NearCopies(NEAR_COPY)
+        for number, text in enumerate(held_out, 1):
+            self._held_out.add(text, f"held-out text {number}")
 
     def add(self, work: Work, name: str, text: str) -> None:
         """From now on `text` is there already. Instructions of any origin are compared with each other."""
@@ -66,10 +70,14 @@ class Assessor:
         return [self._assessed(candidate) for candidate in candidates]
 
     def _assessed(self, candidate: Candidate) -> Candidate:
-        findings = [finding for finding in _findings(candidate) if finding]
+        # What the teacher took no part in comes with its reason.
+        findings = list(candidate.findings) or [finding for finding in _findings(candidate) if finding]
         if candidate.work not in ("respond", "rewrite") and not findings:
-            near = self._known[_kind(candidate.work)].find(candidate.text)
-            findings += [Finding("duplicate", f"{near.score:.2f} ROUGE-L with {near.name}")] if near else []
+            evaluated = self._held_out.find(candidate.text)
+            if evaluated and evaluated.score > _nearness(candidate.work):
+                findings.append(Finding("held_out", f"{evaluated.score:.2f} ROUGE-L with {evaluated.name}"))
+            elif near := self._known[_kind(candidate.work)].find(candidate.text):
+                findings.append(Finding("duplicate", f"{near.score:.2f} ROUGE-L with {near.name}"))
         if not findings:
             self.add(candidate.work, candidate.id, candidate.text)
         return replace(candidate, findings=tuple(findings))
@@ -95,6 +103,11 @@ def drifted(candidates: Sequence[Candidate], embed: Embed) -> list[Candidate]:
 
 def _kind(work: Work) -> Work:
     return "expand" if work == "translate" else work
+
+
+def _nearness(work: Work) -> float:
+    """ROUGE-L above which a text repeats another."""
+    return SAME if work == "refine" else NEAR_COPY
 
 
 def _findings(candidate: Candidate) -> list[Finding | None]:

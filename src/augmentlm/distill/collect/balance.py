@@ -8,6 +8,7 @@ should add, and which seeds should be translated. The paper balances the distrib
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -52,6 +53,15 @@ def balance(seeds: Sequence[Seed], shares: Mapping[str, float], size: int, chine
     spare = {name: [seed for seed in found if seed.id not in kept] for name, found in of.items()}
     short = round(size * chinese) - sum(seed.language == "zh" for seed in seeds if seed.id in kept)
     growth: list[Growth] = []
+    given: Counter[str] = Counter()
+
+    def grow(origin: Seed, language: Language) -> None:
+        """Add to the plan, with a number that no sibling of the origin has got either."""
+        work = "expand" if language == origin.language else "translate"
+        name = f"{origin.family}/{work}"
+        given[name] += 1
+        growth.append(Growth(f"{name}-{given[name]}", work, origin, language))
+
     for name, target in targets.items():
         room = target - len(of[name])
         if room <= 0:
@@ -62,7 +72,7 @@ def balance(seeds: Sequence[Seed], shares: Mapping[str, float], size: int, chine
             # A class that lacks seeds, in a set that lacks Chinese: the first round of it is translated.
             into_chinese = short > 0 and origin.language == "en" and number < len(origins)
             short -= into_chinese
-            growth.append(_growth(origin, number, "zh" if into_chinese else origin.language))
+            grow(origin, "zh" if into_chinese else origin.language)
     # What Chinese is still lacking takes the place of English seeds of the same category: Chinese ones that would be
     # left out, then translations of English ones that would be.
     for language in ("zh", "en"):
@@ -77,7 +87,7 @@ def balance(seeds: Sequence[Seed], shares: Mapping[str, float], size: int, chine
             if language == "zh":
                 kept.add(instead.id)
             else:
-                growth.append(_growth(instead, 0, "zh"))
+                grow(instead, "zh")
     rejects = [
         Reject(
             STAGE,
@@ -119,8 +129,3 @@ def _spread(seeds: Sequence[Seed]) -> list[Seed]:
 def _example(name: str) -> Seed:
     text = labels()[name].example
     return Seed(seed_id(text), text, "en", "the category's example", category=name, how="given")
-
-
-def _growth(origin: Seed, number: int, language: Language) -> Growth:
-    work = "expand" if language == origin.language else "translate"
-    return Growth(f"{origin.family}/{work}-{number + 1}", work, origin, language)

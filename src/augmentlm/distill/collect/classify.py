@@ -34,7 +34,8 @@ def by_teacher(seeds: Sequence[Seed], teacher: Teacher) -> tuple[list[Seed], lis
         elif label := read_label(answers[seed.id].text):
             sorted_.append(replace(seed, category=label, how="teacher"))
         else:
-            finding = Finding("unclassified", f"the reply was {answers[seed.id].text.strip()!r}")
+            reply, why = answers[seed.id].text.strip(), answers[seed.id].refused
+            finding = Finding("refused", why) if why else Finding("unclassified", f"the reply was {reply!r}")
             rejects.append(Reject(STAGE, seed.id, seed.instruction, (finding,)))
     return sorted_, rejects
 

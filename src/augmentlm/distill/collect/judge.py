@@ -30,9 +30,11 @@ def judged(candidates: Sequence[Candidate], judge: Teacher, least: int = LEAST) 
         if candidate.findings:
             found.append(candidate)
             continue
-        score = read_mark(answers[candidate.id].text)
+        reply = answers[candidate.id]
+        score = read_mark(reply.text)
         if score is None:
-            finding = Finding("judge_unreadable", f"the judge wrote {answers[candidate.id].text.strip()!r}")
+            evidence = f"the judge wrote {reply.text.strip()!r}" if not reply.refused else f"no mark: {reply.refused}"
+            finding = Finding("judge_unreadable", evidence)
             found.append(replace(candidate, findings=(finding,)))
         elif score < least:
             finding = Finding("judge_score", f"{score} of 5, at least {least}")

@@ -13,7 +13,7 @@ from augmentlm.checks.novelty import NEAR_COPY, tokens
 from augmentlm.distill.collect.labels import labels
 from augmentlm.distill.collect.seeds import Reject, Seed, seed_id
 from augmentlm.distill.collect.sources import Raw, read
-from augmentlm.distill.sets import read_rows
+from augmentlm.distill.sets import pairs_of, read_rows, text_of
 from augmentlm.tasks import clean
 
 STAGE = "load"
@@ -53,7 +53,9 @@ def held_out_texts(data: Path) -> list[str]:
     texts = []
     for name, columns in (("refine", ("raw", "refined")), ("expand", ("instruction",))):
         if (data / name).is_dir():
-            texts += [row[column] for row in read_rows(data / name, "dev") for column in columns]
+            texts += [text_of(row, column) for row in read_rows(data / name, "dev") for column in columns]
+    if (data / "families").is_dir():
+        texts += [pair.instruction for row in read_rows(data / "families", "dev") for pair in pairs_of(row, "items")]
     return texts
 
 

@@ -84,7 +84,8 @@ def _collect(
     settings = {"teacher": teacher.system.model, "judge": judge.system.model if judge else "none"}
     report = Report({**settings, **plan.as_json(), "left out": left_out})
 
-    loaded, rejects = load(plan.sources, held_out_texts(plan.data))
+    held_out = held_out_texts(plan.data)
+    loaded, rejects = load(plan.sources, held_out)
     report.stage("load", len(loaded) + len(rejects), len(loaded), rejects)
     _leave(out / "1-loaded.jsonl", loaded)
     if not loaded:
@@ -107,7 +108,7 @@ def _collect(
     report.stage("balance", len(sorted_), len(balanced.kept), balanced.rejects)
     _leave(out / "3-balanced.jsonl", balanced.kept)
 
-    assessor = Assessor((seed.source, seed.instruction) for seed in sorted_)
+    assessor = Assessor(((seed.source, seed.instruction) for seed in sorted_), held_out)
 
     def assessed(candidates: list[Candidate]) -> list[Candidate]:
         found = assessor(candidates)

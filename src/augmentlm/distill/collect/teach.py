@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from augmentlm.distill.collect import lessons
 from augmentlm.distill.collect.balance import Growth
 from augmentlm.distill.collect.lessons import Lesson
 from augmentlm.distill.collect.seeds import Reject, Seed
-from augmentlm.distill.collect.teacher import Teacher
+from augmentlm.distill.collect.teacher import Answer, Teacher
 from augmentlm.engines.base import Finish
 from augmentlm.tasks import Pair, clean, format_pair
 
@@ -49,8 +50,17 @@ class Candidate:
 
 def grown(plan: Sequence[Growth], teacher: Teacher) -> list[Candidate]:
     """A new seed for each gap in the plan."""
-    expand = [each for each in plan if each.work == "expand"]
-    found = _made("expand", "grow-expand", [(each.id, each.origin) for each in expand], lessons.EXPAND, teacher)
+    rounds: dict[int, list[tuple[str, Seed]]] = {}
+    asked: Counter[str] = Counter()
+    for each in plan:
+        if each.work == "expand":
+            rounds.setdefault(asked[each.origin.id], []).append((each.id, each.origin))
+            asked[each.origin.id] += 1
+    found = []
+    for number, wanted in rounds.items():
+        # As below: with a `seed` the same question about the same origin is another one.
+        more = {"seed": number + 1} if number else {}
+        found += _made("expand", "grow-expand", wanted, lessons.EXPAND, teacher, **more)
     for language in ("zh", "en"):
         wanted = [(each.id, each.origin) for each in plan if each.work == "translate" and each.language == language]
         found += _made("translate", f"grow-{language}", wanted, lessons.translate(language), teacher)
@@ -88,4 +98,9 @@ def _made(
         for name, seed in wanted
     }
     answers = teacher.ask(file, chats, **_SAMPLING[work], **more)
-    return [Candidate(name, work, seed, clean(answers[name].text), answers[name].finish) for name, seed in wanted]
+    return [_candidate(name, work, seed, answers[name]) for name, seed in wanted]
+
+
+def _candidate(name: str, work: Work, seed: Seed, answer: Answer) -> Candidate:
+    findings = (Finding("refused", answer.refused),) if answer.refused else ()
+    return Candidate(name, work, seed, clean(answer.text), answer.finish, findings)

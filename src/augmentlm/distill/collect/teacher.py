@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 
 from augmentlm.augmenter import Augmenter
 from augmentlm.distill import rows
+from augmentlm.distill.refused import PLAIN, Refusal, made_or_refused
 from augmentlm.distill.samples import System
-from augmentlm.engines.base import Finish
+from augmentlm.engines.base import Completion, Finish
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import EngineError, StoppedError
 from augmentlm.tasks import Message
@@ -27,10 +28,11 @@ Told = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote when asked."""
+    """What a model wrote when asked. `refused` says why it took no part in the question; then there is no text."""
 
     text: str
     finish: Finish
+    refused: str = ""
 
 
 @dataclass
@@ -48,31 +50,28 @@ class Teacher:
     def ask(self, work: str, chats: Mapping[str, Chat], **sampling: Any) -> dict[str, Answer]:
         """An answer for each chat, by its name. Only what was never asked so, or with other sampling, is asked.
 
-        Raises `StoppedError` when `stop` is set, and what the engine raises; answers that came before are kept.
+        A chat that the model takes no part in (too long, stopped by a content filter) has an answer without text, which
+        is kept like the others. Raises `StoppedError` when `stop` is set, and what the engine raises when the fault is
+        no chat's; answers that came before are kept.
         """
         if not chats:
             return {}
         path = self.folder / f"{work}.jsonl"
         asked = {name: self._digest(chat, sampling) for name, chat in chats.items()}
-        known = {row["asked"]: Answer(row["text"], row["finish"]) for row in rows.read(path)}
+        known = {row["asked"]: Answer(row["text"], row["finish"], row.get("refused", "")) for row in rows.read(path)}
         missing = [name for name, digest in asked.items() if digest not in known]
         if self.told:
             self.told(work, len(chats) - len(missing), len(chats))
         if missing:
-            self._loaded = self._loaded or self.system.load("respond", self.pool, self.progress, "batch")
             # Two chats that are alike are one question.
             first = {asked[name]: name for name in reversed(missing)}
-            names = [name for name in missing if first[asked[name]] == name]
-            answers = self._loaded.converse([chats[name] for name in names], stop=self.stop, **sampling)
-            with closing(answers):  # type: ignore[type-var]
-                for place, completion in answers:
-                    if completion.finish == "cancelled":
-                        continue
-                    name = names[place]
-                    known[asked[name]] = Answer(completion.text, completion.finish)
+            wanted = {name: chats[name] for name in missing if first[asked[name]] == name}
+            self._loaded = self._loaded or self.system.load("respond", self.pool, self.progress, "batch")
+            with closing(self._answers(self._loaded, wanted, sampling)) as answers:
+                for name, answer, details in answers:
+                    known[asked[name]] = answer
                     made = {"model": self._loaded.model, "engine": self._loaded.engine, "sampling": sampling}
-                    row = {"id": name, "asked": asked[name], **asdict(completion), **made}
-                    rows.append(path, row)
+                    rows.append(path, {"id": name, "asked": asked[name], **details, **made})
                     if self.told:
                         self.told(work, sum(digest in known for digest in asked.values()), len(chats))
         if self.stop.is_set():
@@ -81,6 +80,29 @@ class Teacher:
         if lost:
             raise EngineError(f"{self.system.model} left {lost} of {len(chats)} unanswered.", hint="Run it again.")
         return {name: known[digest] for name, digest in asked.items()}
+
+    def _answers(
+        self, model: Augmenter, chats: Mapping[str, Chat], sampling: Mapping[str, Any]
+    ) -> Generator[tuple[str, Answer, dict[str, Any]], None, None]:
+        """Each chat's name and answer as it comes, with what its row says of it."""
+
+        def make(names: Sequence[str]) -> Generator[tuple[str, Completion], None, None]:
+            completions = model.converse([chats[name] for name in names], stop=self.stop, **sampling)
+            with closing(completions):  # type: ignore[type-var]
+                for place, completion in completions:
+                    if completion.finish != "cancelled":
+                        yield names[place], completion
+
+        def plain(name: str) -> Iterable[object]:
+            return model.converse([(*chats[name][:-1], Message("user", PLAIN))], stop=self.stop, **sampling)
+
+        with closing(made_or_refused(list(chats), make, plain, self.stop)) as found:
+            for name, each in found:
+                if isinstance(each, Refusal):
+                    answer = Answer("", "stop", each.reason)
+                    yield name, answer, asdict(answer)
+                else:
+                    yield name, Answer(each.text, each.finish), asdict(each)
 
     def _digest(self, chat: Chat, sampling: Mapping[str, Any]) -> str:
         asked = [self.system.model, self.system.endpoint, [asdict(message) for message in chat], dict(sampling)]
