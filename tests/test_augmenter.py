@@ -1,4 +1,4 @@
-"""Batches of an augmenter, on the scripted engine."""
+"""Batches of an augmenter, on the scripted engine, and the model it takes when none is named."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import threading
 
 import pytest
 
-from augmentlm import tries
-from augmentlm.augmenter import Augmenter
+from augmentlm import augmenter, catalog, machine, tries
+from augmentlm.augmenter import Augmenter, best_model
 from augmentlm.engines.base import Request
+from augmentlm.engines.chat_api import RefusedError
 from augmentlm.engines.scripted import ScriptedEngine
+from augmentlm.errors import AugmentLMError, EngineError, InputError
+from augmentlm.machine import GB, Gpu, Machine
 from augmentlm.sources import RemoteModel
 from augmentlm.tries import TRIES
 
@@ -113,3 +116,139 @@ def test_a_stop_between_two_tries_keeps_what_was_written(at):
     [result] = expander(write).batch([SEED], seed=1, stop=stop)
     assert (result.text, result.finish) == (SEED, "stop")
     assert [finding.code for finding in result.findings] == ["near_copy"]
+
+
+class Failing(ScriptedEngine):
+    """Leaves out the rows whose text ends in `!`, and raises `error` after the others; with `lost`, at the first."""
+
+    def __init__(self, writer, error: AugmentLMError | None, *, lost: bool = False) -> None:
+        super().__init__(writer)
+        self.error, self.lost = error, lost
+        self.calls = 0
+
+    def generate(self, requests, stop):
+        self.calls += 1
+        left_out = [request.messages[-1].content.endswith("!") for request in requests]
+        until = left_out.index(True) if self.lost and True in left_out else len(requests)
+        good = [place for place in range(until) if not left_out[place]]
+        for number, completion in super().generate([requests[place] for place in good], stop):
+            yield good[number], completion
+        if self.error and (True in left_out):
+            raise self.error
+
+
+def refused() -> EngineError:
+    error = EngineError("1 of 4 requests failed.")
+    error.__cause__ = RefusedError("The server refused the request.")
+    return error
+
+
+def outcome(engine: ScriptedEngine, values: list[str], **settings):
+    """The results as (index, text, tries) and the error that came after them."""
+    results = []
+    batch = Augmenter("expand", RemoteModel("scripted", engine, {})).batch(values, **settings)
+    try:
+        results.extend((result.index, result.text, result.tries) for result in batch)
+    except AugmentLMError as error:
+        return results, error
+    return results, None
+
+
+SEEDS = [SEED, "Plan a three-day trip to Osaka for two.", "Plan a three-day trip to Nara for two."]
+
+
+def by_input(good: dict[str, list[str]]):
+    """What is written for an input at each try; the input itself when nothing is left."""
+    left = {text: list(texts) for text, texts in good.items()}
+
+    def write(request: Request) -> str:
+        asked = next(text for text in SEEDS if text in request.messages[-1].content)
+        return left[asked].pop(0) if left.get(asked) else asked
+
+    return write
+
+
+@pytest.mark.parametrize("error", [InputError("The text has 40,000 tokens."), refused()])
+def test_a_row_that_can_not_be_worked_on_keeps_no_other_from_its_tries(error):
+    engine = Failing(by_input({SEEDS[0]: [GOOD], SEEDS[1]: [SEEDS[1], OTHER]}), error)
+    results, raised = outcome(engine, [SEEDS[0], SEEDS[1], "Too long!", SEEDS[2]], seed=1)
+    assert results == [(0, GOOD, 1), (1, OTHER, 2), (3, SEEDS[2], TRIES)]
+    assert raised is error
+
+
+def test_an_engine_that_is_lost_keeps_what_was_made_before():
+    error = EngineError("The connection was lost.", retryable=True)
+    engine = Failing(by_input({SEEDS[0]: [GOOD]}), error, lost=True)
+    results, raised = outcome(engine, [*SEEDS[:2], "Lost!", SEEDS[2]], seed=1)
+    assert results == [(0, GOOD, 1), (1, SEEDS[1], 1)]
+    assert raised is error and engine.calls == 1
+
+
+def test_an_engine_that_is_lost_at_the_second_try_keeps_the_first():
+    class Lost(ScriptedEngine):
+        def generate(self, requests, stop):
+            if len(requests) < len(SEEDS):
+                raise EngineError("The machine ran out of memory.", retryable=True)
+            yield from super().generate(requests, stop)
+
+    results, raised = outcome(Lost(by_input({SEEDS[0]: [GOOD]})), SEEDS, seed=1)
+    assert results == [(0, GOOD, 1), (1, SEEDS[1], 1), (2, SEEDS[2], 1)]
+    assert "out of memory" in str(raised)
+
+
+def test_an_engine_that_ends_early_keeps_what_was_made_before():
+    stop = threading.Event()
+
+    class Stopped(ScriptedEngine):
+        def generate(self, requests, stop):
+            if len(requests) == len(SEEDS):
+                yield from super().generate(requests, stop)
+                stop.set()
+
+    engine = Stopped(by_input({SEEDS[0]: [GOOD]}))
+    assert outcome(engine, SEEDS, seed=1, stop=stop) == ([(0, GOOD, 1), (1, SEEDS[1], 1), (2, SEEDS[2], 1)], None)
+
+
+def test_an_engine_is_not_asked_for_nothing():
+    engine = Failing(by_input({SEEDS[0]: [GOOD]}), None)
+    assert outcome(engine, SEEDS[:1], seed=1) == ([(0, GOOD, 1)], None)
+    assert engine.calls == 1
+
+
+SMALL, LARGE = (catalog.model(f"qwen2-{size}-instruct-refine") for size in ("1.5b", "7b"))
+
+
+@pytest.fixture
+def downloaded(monkeypatch):
+    """Both published models for refining are here, and so is every package; gives a way to choose the machine."""
+    monkeypatch.setattr(augmenter, "is_cached", lambda artifact: artifact in (SMALL.artifact, LARGE.artifact))
+    monkeypatch.setattr(machine, "find_spec", lambda name: object())
+
+    def choose(ram: float, gpu: float | None) -> None:
+        cards = () if gpu is None else (Gpu("A card", int(gpu * GB), int(gpu * GB), 8.6),)
+        found = Machine(int(ram * GB), int(ram * GB), 100 * GB, 8, frozenset({"avx2"}), cards)
+        monkeypatch.setattr(augmenter, "inspect", lambda: found)
+
+    return choose
+
+
+def test_the_largest_downloaded_model_that_the_gpu_holds_is_taken(downloaded):
+    downloaded(ram=64, gpu=24)
+    assert best_model("refine") == LARGE
+    downloaded(ram=64, gpu=4)  # the larger one would run on the CPU
+    assert best_model("refine") == SMALL
+
+
+def test_a_downloaded_model_that_fits_nowhere_leaves_the_place_to_the_next(downloaded):
+    downloaded(ram=4, gpu=4)
+    assert best_model("refine") == SMALL
+    downloaded(ram=3, gpu=1)
+    assert best_model("refine") == catalog.usual_model("refine")
+
+
+def test_without_a_gpu_or_the_packages_for_it_the_usual_model_is_taken(downloaded, monkeypatch):
+    downloaded(ram=64, gpu=None)
+    assert best_model("refine") == catalog.usual_model("refine")
+    downloaded(ram=64, gpu=24)
+    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "torch" else object())
+    assert best_model("refine") == catalog.usual_model("refine")

@@ -12,6 +12,7 @@ from scripted_cli import ScriptedPool
 
 ROOT = Path(__file__).parents[1]
 OURS, BASE = "augmentlm-0.5b-refine", "qwen2.5-coder-0.5b-instruct"
+PUBLISHED = "qwen2-1.5b-instruct-exp"
 
 
 @pytest.fixture
@@ -80,6 +81,46 @@ def test_the_numbers_go_into_the_card_when_asked(run, tmp_path, monkeypatch):
     card.write_text("# Mine\n\n<!-- eval -->\n<!-- end eval -->\n", encoding="utf-8")
     assert run(*command)[0] == 0
     assert "| no preamble | 100.0 %" in card.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def expand(run, tmp_path, monkeypatch):
+    """`evaluate expand` of these systems, with a report; the speed is not measured."""
+    monkeypatch.setattr("augmentlm.reports.comparison.speeds", lambda *given: {})
+    prompts = tmp_path / "mine.txt"
+    prompts.write_text("Name the rivers of Europe\nName the lakes of Asia\n", encoding="utf-8")
+
+    def expand(*systems_and_more):
+        to = ("--out", tmp_path / "out", "--prompts", prompts, "--report", tmp_path / "report.html")
+        return run("evaluate", "expand", *systems_and_more, *to)
+
+    return expand
+
+
+def baseline_of(folder: Path):
+    return json.loads((folder / "out" / "expand" / "comparison.json").read_text(encoding="utf-8"))["baseline"]
+
+
+def test_a_report_of_models_whose_base_is_not_here_has_no_baseline_and_says_so_first(expand, tmp_path):
+    code, _, err = expand(PUBLISHED)
+    assert code == 0, err
+    assert baseline_of(tmp_path) is None and (tmp_path / "report.html").is_file()
+    assert err.startswith("augmentlm: The report has no baseline: ")
+    assert err.index("no baseline") < err.index("2 of 2 samples")
+
+
+def test_the_baseline_is_the_first_base_that_can_respond(expand, tmp_path):
+    code, _, err = expand(PUBLISHED, "augmentlm-0.5b-expand")
+    assert code == 0 and "no baseline" not in err
+    assert baseline_of(tmp_path)["model"] == BASE
+    assert expand(PUBLISHED, "--baseline", BASE)[0] == 0
+    assert baseline_of(tmp_path)["model"] == BASE
+
+
+def test_a_baseline_that_can_not_respond_is_refused_before_anything_is_made(expand, tmp_path):
+    code, out, err = expand(PUBLISHED, "--baseline", PUBLISHED)
+    assert code == 2 and f"{PUBLISHED} can't do respond" in err and err.count("\n") == 1
+    assert out == "" and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,9 @@ from augmentlm import catalog
 from augmentlm.catalog import Model, Sampling
 from augmentlm.checks import Finding, assess
 from augmentlm.engines.base import Completion, Request
+from augmentlm.engines.chat_api import RefusedError
 from augmentlm.engines.pool import EnginePool, default_pool
-from augmentlm.errors import InputError
+from augmentlm.errors import AugmentLMError, DoesNotFitError, InputError, MissingExtraError
 from augmentlm.machine import Purpose, inspect, plan
 from augmentlm.results import Result, TextStream
 from augmentlm.sources import LocalModel, RemoteModel, remote
@@ -70,8 +71,9 @@ def best_model(task: Task) -> Model:
         if entry.family in ("hub-7b", "hub-1.5b") and is_cached(entry.artifact)
     ]
     for entry in sorted(published, key=lambda entry: -entry.shape.parameters) if machine.gpus else ():
-        if plan(entry, machine).device == "cuda":
-            return entry
+        with suppress(DoesNotFitError, MissingExtraError):  # it may have been downloaded for another machine
+            if plan(entry, machine).device == "cuda":
+                return entry
     return catalog.usual_model(task)
 
 
@@ -129,7 +131,7 @@ class Augmenter:
         An input that can't be worked on comes back at once with the finding `input`; the others go on. Results of
         the same input are checked against each other too. One that a check speaks against is asked for again with
         another seed, after a near-copy warmer, up to `TRIES` times; the last comes back as it is. With a `seed`,
-        sample k first uses seed + k.
+        sample k first uses seed + k. What an engine raises comes last, after all that was made.
         """
         if n < 1:
             raise InputError(f"{n} results can't be made.", hint="Ask for one or more.")
@@ -195,30 +197,41 @@ class Augmenter:
 
     def _batch(self, rows: list[tuple[int, TaskInput, Request]], stop: threading.Event) -> Iterator[Result]:
         earlier: dict[int, dict[str, str]] = {}
-        rejected: dict[int, Result] = {}
+        rejected: dict[int, Result] = {}  # what a row without a final result has so far
         waiting = list(range(len(rows)))
+        failure: AugmentLMError | None = None
         with self._source.lease(stop) as engine:
             for number in range(1, TRIES + 1):
                 requests = [another(rows[place][2], number, rejected.get(place)) for place in waiting]
                 asked, waiting = waiting, []
                 with closing(candidates(engine, requests, self._source.candidates, stop)) as written:
-                    for answer, completions in written:
-                        place = asked[answer]
-                        index, value, request = rows[place]
-                        siblings = earlier.setdefault(index, {})
-                        found = [(self._result(index, value, each, siblings), each) for each in completions]
-                        result = replace(surest(found), tries=number)
-                        if result.finish == "cancelled" and place in rejected:
-                            yield rejected[place]
-                            continue
-                        if number < TRIES and self._again(result, request, stop):
-                            rejected[place] = result
-                            waiting.append(place)
-                            continue
-                        if result.accepted and result.output is not None:
-                            text = result.output if isinstance(result.output, str) else result.output.instruction
-                            siblings[f"result {len(siblings) + 1}"] = text
-                        yield result
+                    try:
+                        for answer, completions in written:
+                            place = asked[answer]
+                            index, value, request = rows[place]
+                            siblings = earlier.setdefault(index, {})
+                            found = [(self._result(index, value, each, siblings), each) for each in completions]
+                            result = replace(surest(found), tries=number)
+                            if result.finish == "cancelled" and place in rejected:
+                                continue
+                            if number < TRIES and self._again(result, request, stop):
+                                rejected[place] = result
+                                waiting.append(place)
+                                continue
+                            if result.accepted and result.output is not None:
+                                text = result.output if isinstance(result.output, str) else result.output.instruction
+                                siblings[f"result {len(siblings) + 1}"] = text
+                            rejected.pop(place, None)
+                            yield result
+                    except AugmentLMError as error:
+                        failure = failure or error
+                        waiting = waiting if _of_single_rows(error) else []
+                if not waiting:
+                    break
+        # Of rows that were to be tried again when the engine failed or was stopped.
+        yield from rejected.values()
+        if failure:
+            raise failure
 
     def _again(self, result: Result, request: Request, stop: threading.Event) -> bool:
         """Whether another try may give something better: what is most likely alone (temperature 0) stays the same."""
@@ -285,3 +298,8 @@ class Augmenter:
             seed=None,
             index=index,
         )
+
+
+def _of_single_rows(error: AugmentLMError) -> bool:
+    """Whether the others may go well: a text is too long, or a server takes no part in a request."""
+    return isinstance(error, InputError) or isinstance(error.__cause__, RefusedError)

@@ -108,7 +108,6 @@ class Model:
     tasks: tuple[Task, ...]
     artifact: Artifact
     shape: Shape
-    context: int
     languages: tuple[str, ...]
     licence: str
     style: Style = "prompted"
@@ -206,7 +205,6 @@ def read_catalog(values: dict[str, Any]) -> tuple[dict[str, Model], dict[Task, S
             tasks=tuple(source["tasks"]),
             artifact=artifacts[source["artifact"]],
             shape=shapes[source["shape"]],
-            context=source["context"],
             languages=tuple(source["languages"]),
             licence=source["licence"],
             style=source.get("style", "prompted"),

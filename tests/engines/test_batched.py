@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from augmentlm.catalog import Chat, Sampling
-from augmentlm.engines import batched, refill, torch_model
+from augmentlm.engines import batched, int8_qwen2, refill, torch_model
 from augmentlm.engines.base import Completion, Request
 from augmentlm.engines.batched import BatchEngine
 from augmentlm.errors import EngineError, InputError
@@ -133,6 +133,39 @@ def test_memory_that_runs_out_halves_the_batch_and_no_row_is_lost_or_made_twice(
     expected = [completion.text for completion in generate(engine, many())]
     monkeypatch.setattr(batched.Int8Qwen2, "forward", scarce)
     assert_alike([completion.text for completion in generate(engine, many())], expected)
+
+
+def test_memory_that_runs_out_while_loading_is_told_after_one_attempt(tiny_base, monkeypatch):
+    attempts = []
+
+    def scarce(weight):
+        attempts.append(weight)
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] can't allocate memory: you tried to allocate")
+
+    monkeypatch.setattr(int8_qwen2, "Int8Linear", scarce)
+    engine = BatchEngine(tiny_base, CHAT)
+    with pytest.raises(EngineError, match="ran out of memory"):
+        list(engine.generate([ask(seed=seed) for seed in range(16)], threading.Event()))
+    assert len(attempts) == 1
+    with pytest.raises(EngineError, match="ran out of memory"):
+        stream(engine, ask())
+
+
+def test_memory_is_counted_when_the_weights_are_in_it(tiny_base, monkeypatch):
+    loaded = []
+    engine = BatchEngine(tiny_base, CHAT)
+    free = torch_model.free_bytes
+    monkeypatch.setattr(torch_model, "free_bytes", lambda device: loaded.append(bool(engine._models)) or free(device))
+    generate(engine, [ask(max_tokens=2)])
+    assert loaded == [True]
+
+
+def test_nothing_is_loaded_for_work_that_was_stopped(tiny_base):
+    engine = BatchEngine(tiny_base, CHAT)
+    stop = threading.Event()
+    stop.set()
+    assert [row.finish for _, row in engine.generate([ask(), ask()], stop)] == ["cancelled", "cancelled"]
+    assert not engine._models
 
 
 def test_where_memory_is_short_fewer_rows_are_worked_on_at_once(engine, monkeypatch):

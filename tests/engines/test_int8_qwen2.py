@@ -175,3 +175,52 @@ def test_an_adapter_of_another_model_is_refused(tiny_base, tmp_path):
     (folder / "a").replace(folder / "adapter_model.safetensors")
     with pytest.raises(EngineError, match=r"doesn't fit the model: .*layers\.7"):
         Int8Qwen2(tiny_base, folder)
+
+
+def upper(tiny_base, folder, seed: int, layer: int = 1):
+    """An adapter on one of the two layers alone."""
+    from safetensors.torch import load_file, save_file
+
+    write_adapter(tiny_base, folder, seed)
+    tensors = load_file(folder / "adapter_model.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if f".layers.{layer}." in name}
+    save_file(kept, folder / "adapter_model.safetensors")
+    return folder
+
+
+def test_layers_that_no_adapter_changes_are_held_once(tiny_base, tmp_path, exact):
+    bare = Int8Qwen2(tiny_base)
+    first = Int8Qwen2(tiny_base, upper(tiny_base, tmp_path / "first", 1), bare)
+    second = Int8Qwen2(tiny_base, upper(tiny_base, tmp_path / "second", 2), first)
+    assert bare._layers[0] is first._layers[0] is second._layers[0]
+    assert len({id(model._layers[1]) for model in (bare, first, second)}) == 3
+    for model, folder in ((first, tmp_path / "first"), (second, tmp_path / "second")):
+        alone = logits(Int8Qwen2(tiny_base, folder), [[Piece(0, 0, ROWS[0])]])
+        torch.testing.assert_close(logits(model, [[Piece(0, 0, ROWS[0])]]), alone, atol=0, rtol=0)
+
+
+def test_a_layer_that_the_other_adapter_changes_is_not_taken_over(tiny_base, tmp_path, exact):
+    first = Int8Qwen2(tiny_base, upper(tiny_base, tmp_path / "first", 1))
+    bare = Int8Qwen2(tiny_base, shared=first)
+    lower = Int8Qwen2(tiny_base, upper(tiny_base, tmp_path / "lower", 2, layer=0), first)
+    assert bare._layers[0] is first._layers[0] and bare._layers[1] is not first._layers[1]
+    assert lower._layers[0] is not first._layers[0] and lower._layers[1] is not first._layers[1]
+    whole = [[Piece(place, 0, row) for place, row in enumerate(ROWS)]]
+    torch.testing.assert_close(logits(bare, whole), logits(Int8Qwen2(tiny_base), whole), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("[enforce fail at alloc_cpu.cpp:117] can't allocate memory: you tried to allocate"),
+        MemoryError("Cannot allocate memory (os error 12)"),  # of a file that can't be mapped
+    ],
+)
+def test_memory_that_runs_out_while_loading_is_told_as_such(tiny_base, monkeypatch, error):
+    def scarce(weight):
+        raise error
+
+    monkeypatch.setattr(int8_qwen2, "Int8Linear", scarce)
+    with pytest.raises(EngineError, match="ran out of memory") as raised:
+        Int8Qwen2(tiny_base)
+    assert raised.value.retryable and "download" not in raised.value.hint

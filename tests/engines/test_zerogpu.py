@@ -8,6 +8,7 @@ import runpy
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from augmentlm.cli import main
 from augmentlm.engines import zerogpu
 from augmentlm.engines.base import Completion, Request
 from augmentlm.engines.limits import Limits
+from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import EngineError
 from augmentlm.machine import inspect, plan
 from augmentlm.tasks import Message
@@ -42,7 +44,8 @@ zerogpu.fetch_model = lambda model, **_: pathlib.Path(sys.argv[1])
 zerogpu.preload(app.PUBLISHED[:1], device="cpu")
 asked = Request((Message("user", "write about dogs"),), Sampling(max_tokens=4, seed=1))
 name = model(app.PUBLISHED[0]).artifact.name
-print(len(list(zerogpu.stream_on_gpu(name, asked))[-1].text), len(list(zerogpu.generate_on_gpu(name, (asked, asked)))))
+rows = [row for row in zerogpu.generate_on_gpu(name, (asked, asked)) if row]
+print(len(list(zerogpu.stream_on_gpu(name, asked))[-1].text), len(rows))
 """
 """What the assembled Space does there, up to the page: its app is imported, its models loaded, its functions called."""
 STUDIO = Path(__file__).parents[2] / "spaces" / "studio" / "app.py"
@@ -74,7 +77,7 @@ def test_the_decorated_functions_stream_and_generate_and_what_they_pass_can_be_p
     assert isinstance(pieces[-1], Completion) and pieces[-1].text == "".join(pieces[:-1])
     many = pickle.loads(pickle.dumps((ARTIFACT, (request(seed=1), request(seed=2)))))
     rows = [pickle.loads(pickle.dumps(row)) for row in zerogpu.generate_on_gpu(*many)]
-    assert sorted(index for index, _ in rows) == [0, 1]
+    assert sorted(row[0] for row in rows if row) == [0, 1]
 
 
 def test_a_gpu_is_asked_for_no_longer_than_the_text_needs():
@@ -98,6 +101,70 @@ def test_stop_leaves_the_call_and_keeps_what_was_written(preloaded):
         stop.set()
     assert isinstance(items[-1], Completion) and items[-1].finish == "cancelled"
     assert items[-1].text == "".join(items[:-1])
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A model that writes twenty words a second, one row after the other, in place of the 7B one; gives the indices of
+    the rows that it was left in, once it has noticed."""
+    left = []
+
+    class Slow(ScriptedEngine):
+        def generate(self, requests, stop):
+            for index, completion in super().generate(requests, stop):
+                yield index, completion
+                left.extend([index] * stop.is_set())
+
+    engine = Slow(lambda request: "word " * request.sampling.max_tokens, delay=0.05)
+    monkeypatch.setattr(zerogpu, "_engines", {ARTIFACT: engine})
+    return left
+
+
+def three() -> list[Request]:
+    """One short row and two of twenty seconds."""
+    return [request(2, seed=1), request(400, seed=2), request(400, seed=3)]
+
+
+def test_stop_ends_a_batch_in_the_middle_of_its_rows_and_gives_the_gpu_back(slow):
+    stop = threading.Event()
+    rows = zerogpu.ZeroGpuEngine(ARTIFACT).generate(three(), stop)
+    assert next(rows)[1].text == "word word "
+    started = time.monotonic()
+    threading.Timer(0.3, stop.set).start()
+    assert [(index, row.text, row.finish, row.seed) for index, row in rows] == [
+        (1, "", "cancelled", 2),
+        (2, "", "cancelled", 3),
+    ]
+    assert time.monotonic() - started < 10
+    assert slow == [1, 2]
+
+
+def test_a_batch_that_is_left_gives_the_gpu_back(slow):
+    rows = zerogpu.ZeroGpuEngine(ARTIFACT).generate(three(), threading.Event())
+    next(rows)
+    rows.close()
+    assert slow == [1, 2]
+
+
+def test_a_batch_that_was_stopped_before_it_began_borrows_no_gpu(slow, monkeypatch):
+    monkeypatch.setattr(zerogpu, "generate_on_gpu", lambda *given: pytest.fail("a GPU was asked for"))
+    stop = threading.Event()
+    stop.set()
+    rows = zerogpu.ZeroGpuEngine(ARTIFACT).generate([request(), request()], stop)
+    assert [(index, row.finish) for index, row in rows] == [(0, "cancelled"), (1, "cancelled")]
+
+
+def test_what_fails_on_the_gpu_fails_here_after_the_rows_before_it(monkeypatch):
+    class Failing(ScriptedEngine):
+        def generate(self, requests, stop):
+            yield from super().generate(requests[:1], stop)
+            raise EngineError("The machine ran out of GPU memory.", retryable=True)
+
+    monkeypatch.setattr(zerogpu, "_engines", {ARTIFACT: Failing()})
+    rows = zerogpu.ZeroGpuEngine(ARTIFACT).generate([request(), request()], threading.Event())
+    assert next(rows)[0] == 0
+    with pytest.raises(EngineError, match="ran out of GPU memory"):
+        next(rows)
 
 
 def test_a_model_that_was_not_loaded_at_the_start_is_a_sentence(monkeypatch):

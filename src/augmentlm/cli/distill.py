@@ -14,6 +14,7 @@ from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
+    from augmentlm.distill.evaluate import Plan
     from augmentlm.distill.samples import System
 
 
@@ -74,13 +75,14 @@ def evaluate(options: argparse.Namespace, pool: EnginePool | None) -> int:
     )
     if options.verdicts:
         blind.import_verdicts(options.verdicts, options.key, options.reader, options.out / options.task)
+    reported = options.report or options.results
+    baseline = _baseline(plan, options.baseline, pool) if reported else None
     with DownloadProgress(sys.stderr) as progress:
         told = RowProgress("samples")
         report = evaluate(plan, options.out, pool=pool, progress=progress, told=told)
-        if options.report or options.results:
+        if reported:
             from augmentlm.reports.comparison import compare
 
-            baseline = _baseline(options)
             compare(plan, report, options.out, baseline=baseline, pool=pool, progress=progress, told=told)
     if options.blind:
         left, right = list(first_samples(collect(plan, options.out)).items())[:2]
@@ -98,16 +100,20 @@ def evaluate(options: argparse.Namespace, pool: EnginePool | None) -> int:
     return 0
 
 
-def _baseline(options: argparse.Namespace) -> System:
-    """Who writes by Self-Instruct: the model named, or the base of the first system."""
+def _baseline(plan: Plan, named: str | None, pool: EnginePool | None) -> System | None:
+    """Who writes by Self-Instruct: the model named, or the first base of the systems that can. Raises as `load` does
+    for one that can't, before the samples are made rather than after."""
     from augmentlm.distill.samples import System
-    from augmentlm.weights.pulled import find
+    from augmentlm.distill.self_instruct import base_of
 
-    if options.baseline:
-        return System.named(options.baseline)
-    first = System.named(options.systems[0])
-    base = None if first.endpoint else find(first.model).base
-    return System(base) if base else first
+    baseline = System.named(named) if named else base_of(plan.systems)
+    if plan.task == "refine":  # nothing is asked of it
+        return baseline
+    if baseline is None:
+        _say("The report has no baseline: none of these systems has a base here to respond. --baseline names another.")
+        return None
+    baseline.load("respond", pool, purpose="batch")
+    return baseline
 
 
 def _write_reports(options: argparse.Namespace) -> None:

@@ -27,6 +27,7 @@ from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import StoppedError
 from augmentlm.tasks import Pair, Task, clean
 from augmentlm.weights import Progress
+from augmentlm.weights.pulled import find
 
 NAME = "Self-Instruct"
 SHOWN = 8
@@ -75,6 +76,19 @@ def bootstrap(
             model, tasks, path.with_name(f"{path.stem}--responses.jsonl"), {**sampling}, base, stop, told
         )
     return [Made(prompt.id, found[prompt.id], clean(replies.get(prompt.id, "")) or None) for prompt in prompts]
+
+
+def base_of(systems: Sequence[System]) -> System | None:
+    """Who can answer for the systems: the first base of one that responds, or a server's model. None when none can, as
+    for the published family, whose bases are not in the catalog."""
+    for system in systems:
+        if system.endpoint:
+            return system
+        entry = find(system.model)
+        base = find(entry.base) if entry.base else entry
+        if "respond" in base.tasks:
+            return System(base.name)
+    return None
 
 
 def instructions(prompt: Prompt) -> list[str]:

@@ -70,8 +70,11 @@ class BatchEngine:
         """
         prepared, failure = self._preparation.all(requests)
         prepared.sort(key=lambda each: each.request.adapter or "")  # stable: rows else come in the order of asking
-        for _, group in groupby(prepared, key=lambda each: each.request.adapter):
+        for adapter, group in groupby(prepared, key=lambda each: each.request.adapter):
             unfinished = {each.index: each for each in group}
+            if not stop.is_set():
+                with self._turns:
+                    self._model(adapter)  # before memory is counted; with no room for it, fewer rows don't help
             most = MAX_ROWS
             while unfinished:
                 count = min(most, self._places(list(unfinished.values())))

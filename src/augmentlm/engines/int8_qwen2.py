@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from augmentlm.engines import torch_model
 from augmentlm.engines.int8 import Activations, Int8Linear, quantize
 from augmentlm.engines.lora import LoraFolder
 from augmentlm.errors import EngineError
@@ -130,10 +131,11 @@ class Int8Qwen2:
     """The weights and the way through them. Raises `EngineError` for files that are missing, damaged or don't fit."""
 
     def __init__(self, folder: Path, adapter: Path | None = None, shared: Int8Qwen2 | None = None) -> None:
-        """`shared` is the same model with another adapter or none: what no adapter changes is taken from it."""
+        """`shared` is the same model with another adapter or none: layers that neither changes are taken from it, and
+        so are the embedding and the output layer, which no adapter changes."""
         self.config = config = Config.read(folder)
-        lora = LoraFolder(adapter) if adapter else None
         try:
+            lora = LoraFolder(adapter) if adapter else None
             with ExitStack() as opened:
                 files = [opened.enter_context(safe_open(file, "pt")) for file in sorted(folder.glob("*.safetensors"))]
                 where = {name: file for file in files for name in file.keys()}  # noqa: SIM118 (not a dict)
@@ -151,12 +153,18 @@ class Int8Qwen2:
                     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
                 names = [f"model.layers.{number}" for number in range(config.layers)]
-                self._layers = [self._layer(name, tensor, weight) for name in names]
+                unchanged = {name for name in names if not lora or not lora.changes(name)}
+                taken = {name: layer for name, layer in shared._bare.items() if name in unchanged} if shared else {}
+                layers = {name: taken.get(name) or self._layer(name, tensor, weight) for name in names}
+                self._layers = list(layers.values())
+                self._bare = {name: layers[name] for name in unchanged}  # as in the base
                 self._norm = tensor("model.norm.weight").float()
                 self._embedding = shared._embedding if shared else tensor("model.embed_tokens.weight")
                 head = "model.embed_tokens" if config.tied else "lm_head"
                 self._head = shared._head if shared else Int8Linear(tensor(f"{head}.weight"))
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        except (OSError, RuntimeError, MemoryError, ValueError, SafetensorError) as error:
+            if torch_model.is_out_of_memory(error):
+                raise torch_model.out_of_memory("cpu") from error
             raise EngineError(f"The model in {folder} can't be loaded: {error}.", hint=_AGAIN) from error
         if lora and (left := lora.unused()):
             raise EngineError(f"The adapter in {adapter} doesn't fit the model: {left}.", hint="Get it again.")

@@ -32,6 +32,10 @@ class LoraFolder:
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise EngineError(f"The adapter in {folder} can't be read: {error!r}.", hint=_AGAIN) from error
 
+    def changes(self, part: str) -> bool:
+        """Whether there is a tensor for a module inside of `part`, such as a layer."""
+        return any(name.startswith(f"base_model.model.{part}.") for name in self._tensors)
+
     def merge(self, module: str, weight: torch.Tensor) -> torch.Tensor:
         """The weight (outputs, inputs) with this adapter's change of that module, in place. Takes its tensors out."""
         down = self._tensors.pop(f"base_model.model.{module}.lora_A.weight", None)

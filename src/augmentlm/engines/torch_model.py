@@ -21,8 +21,8 @@ from augmentlm.errors import EngineError
 from augmentlm.hardware import cores, has_bf16, memory
 
 _AGAIN = "Remove the folder and download it again."
-_DAMAGE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError)
-"""What the libraries raise for files that are incomplete, torn or of another kind."""
+_DAMAGE = (OSError, ValueError, RuntimeError, MemoryError, KeyError, TypeError, AttributeError, SafetensorError)
+"""What the libraries raise for files that are incomplete, torn or of another kind, or that find no room."""
 
 
 def load_model(folder: Path, quantization: str, device: str) -> Any:
@@ -140,8 +140,8 @@ def release() -> None:
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether torch found no room. On a CPU it has no class of its own for that."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether torch found no room. On a CPU it has no class of its own for that; a file that can't be mapped has."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def out_of_memory(device: str) -> EngineError:

@@ -6,8 +6,10 @@ pickled. Outside of ZeroGPU the decorator does nothing, so all of this runs on a
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
@@ -30,6 +32,9 @@ START_SECONDS = 10
 
 LONGEST_SECONDS = 110
 """A visitor who is not logged in has two minutes a day."""
+
+LOOK_SECONDS = 0.25
+"""How soon a batch that was stopped leaves the GPU, which counts against the visitor's time."""
 
 _engines: dict[str, TransformersEngine] = {}
 
@@ -79,18 +84,24 @@ class ZeroGpuEngine:
                     return
                 text += piece
                 if stop.is_set():  # the event does not reach the other process: leaving the call ends it
-                    yield Completion(text, "cancelled", 0, 0, 0.0, 0.0, request.sampling.seed)
+                    yield _cancelled(request, text)
                     return
 
     def generate(
         self, requests: Sequence[Request], stop: threading.Event
     ) -> Generator[tuple[int, Completion], None, None]:
-        """Rows as they finish."""
-        with closing(_borrowed(lambda: generate_on_gpu(self._artifact, tuple(requests)))) as rows:
-            for row in rows:
-                yield row
-                if stop.is_set():
-                    return
+        """Rows as they finish. Of those that are stopped nothing comes back from the other process."""
+        missing = dict(enumerate(requests))
+        if not stop.is_set():
+            with closing(_borrowed(lambda: generate_on_gpu(self._artifact, tuple(requests)))) as rows:
+                for row in rows:
+                    if row:
+                        del missing[row[0]]
+                        yield row
+                    if stop.is_set():
+                        break
+        for index, request in missing.items():
+            yield index, _cancelled(request)
 
     def close(self) -> None:
         """Nothing: the weights stay for the next call."""
@@ -114,9 +125,38 @@ def stream_on_gpu(artifact: str, request: Request) -> Iterator[str | Completion]
 
 
 @spaces.GPU(duration=seconds_of_rows)
-def generate_on_gpu(artifact: str, requests: tuple[Request, ...]) -> Iterator[tuple[int, Completion]]:
-    """Many texts, where there is a GPU."""
-    yield from _engines[artifact].generate(requests, threading.Event())
+def generate_on_gpu(artifact: str, requests: tuple[Request, ...]) -> Iterator[tuple[int, Completion] | None]:
+    """Many texts, where there is a GPU; None whenever no row has ended for a moment: a call can be left at a yield."""
+    came: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    left = threading.Event()
+    end = object()
+
+    def write() -> None:
+        try:
+            for row in _engines[artifact].generate(requests, left):
+                came.put(row)
+        finally:
+            came.put(end)
+
+    with ThreadPoolExecutor(1) as writer:  # waited for: the GPU is not given back in the middle of a step
+        writing = writer.submit(write)
+        try:
+            while (row := _next(came)) is not end:
+                yield row
+            writing.result()  # raises what it ran into
+        finally:
+            left.set()
+
+
+def _next(came: queue.SimpleQueue[Any]) -> Any:
+    try:
+        return came.get(timeout=LOOK_SECONDS)
+    except queue.Empty:
+        return None
+
+
+def _cancelled(request: Request, text: str = "") -> Completion:
+    return Completion(text, "cancelled", 0, 0, 0.0, 0.0, request.sampling.seed)
 
 
 def _borrowed(call: Callable[[], Iterator[Any]]) -> Generator[Any, None, None]:
