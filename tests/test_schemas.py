@@ -98,7 +98,9 @@ def test_own_columns_are_mapped() -> None:
 
 
 def test_unknown_columns_are_named() -> None:
-    with pytest.raises(InputError, match=r"there are query, reply.*--map"):
+    with pytest.raises(
+        InputError, match=r"there are query, reply. Say which column is which \(--map .* in a terminal\)"
+    ):
         read({"query": "Add", "reply": "2"})
     with pytest.raises(InputError, match="No row has a column 'nope'"):
         read({"query": "Add"}, columns={"instruction": "nope"})

@@ -69,7 +69,7 @@ def read(table: Table, columns: Mapping[str, str] | None = None) -> Read:
     if schema is None:
         raise InputError(
             f"No column is known here: there are {_names(table)}.",
-            hint="Say which is which, such as --map instruction=query.",
+            hint="Say which column is which (--map instruction=query in a terminal).",
         )
     if not examples:
         more = f" ({len(problems) - 1} more like it.)" if len(problems) > 1 else ""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from gradio.context import get_blocks_context
 
+from augmentlm import catalog
 from augmentlm.errors import InputError
 from augmentlm.machine import Gpu, Machine
+from augmentlm.tasks import TASKS
 from augmentlm.ui import options
 from augmentlm.ui.options import Settings
 from scripted_page import USUAL
@@ -55,6 +59,18 @@ def test_strangers_can_reach_no_other_server_and_start_no_download(
     options.permit(context(), Settings(**values))  # the owner may
     with pytest.raises(InputError, match=sentence):
         options.permit(context(local=False), Settings(**values))
+
+
+def test_strangers_may_name_what_comes_by_itself_and_that_is_two_small_files(context, monkeypatch, tmp_path) -> None:
+    monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path))
+    page, allowed = context(local=False), []
+    for entry in catalog.models().values():
+        with suppress(InputError):
+            options.permit(page, Settings(model=entry.name))
+            allowed.append(entry)
+    assert {catalog.usual_model(task).name for task in TASKS} <= {entry.name for entry in allowed}
+    files = {entry.artifact.name: entry.download_bytes for entry in allowed}
+    assert len(files) == 2 and sum(files.values()) < 2e9
 
 
 def precisions(monkeypatch, cpu: frozenset[str], *gpus: Gpu) -> list[str]:

@@ -11,7 +11,7 @@ from augmentlm.runs.estimate import Estimate
 from augmentlm.runs.rows import Record, Run
 from augmentlm.runs.runner import Progress
 from augmentlm.schemas import Read
-from augmentlm.ui import markup
+from augmentlm.ui import faults, markup
 from augmentlm.ui.markup import escape
 from augmentlm.ui.texts import say
 
@@ -20,6 +20,8 @@ _REASONS = frozenset(
     "near_copy preamble answered cut_off loop prompt_leak language facts_lost form input too_short too_long refused "
     "struck echo too_similar low_mark no_mark".split()
 )
+_ERRORS = ("input", "refused")
+"""Reasons whose evidence is an error's sentence."""
 
 
 def preview(read: Read, language: str) -> str:
@@ -37,7 +39,7 @@ def preview(read: Read, language: str) -> str:
     rows = [(example.instruction, example.response) for example in examples[:_SHOWN]]
     out = ""
     if read.problems:
-        shown = "".join(f"<li>{escape(problem)}</li>" for problem in read.problems[:10])
+        shown = "".join(f"<li>{escape(faults.said(problem, language))}</li>" for problem in read.problems[:10])
         title = say(language, "dataset.left_out", count=len(read.problems))
         out = f'<details class="alm-folded"><summary>{escape(title)}</summary><ul>{shown}</ul></details>'
     return f'<p class="alm-summary">{escape(said)}</p>{_table(rows, language)}{out}'
@@ -78,7 +80,8 @@ def rows(records: Sequence[Record], language: str) -> str:
 def reason(record: Record, language: str) -> str:
     """Why a candidate was rejected, in words for a person, with the evidence."""
     known = f"dataset.reason.{record.code}" if record.code in _REASONS else "dataset.reason.other"
-    return f"{say(language, known)}: {record.evidence}"
+    evidence = faults.said(record.evidence, language) if record.code in _ERRORS else record.evidence
+    return f"{say(language, known)}: {evidence}"
 
 
 def funnel(run: Run, language: str) -> str:
@@ -102,7 +105,7 @@ def ending(last: Progress | None, problem: BaseException | None, language: str) 
         return markup.note(say(language, "dataset.stopped" if last else "common.stopped"))
     if problem is not None:
         return markup.error(problem, language)
-    return markup.note(last.ended, "warn") if last and last.ended else ""
+    return markup.note(faults.said(last.ended, language), "warn") if last and last.ended else ""
 
 
 def estimate(found: Estimate, language: str) -> str:

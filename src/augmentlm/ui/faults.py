@@ -10,7 +10,10 @@ from importlib import resources
 from augmentlm.errors import AugmentLMError
 from augmentlm.ui.texts import say
 
-_HOLE = "{}"
+_HOLES = {"{}": "(.*?)", "{n}": r"(-?\d[\d.,]*(?:e[+-]\d+)?)"}
+"""What may be filled in: anything, or a number."""
+
+_HOLE = re.compile(r"(\{n?\})")
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) (?=\S)")
 
 
@@ -35,10 +38,10 @@ def said(sentence: str, language: str) -> str:
 
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    """Those with the most words of their own first: `{} is {}.` would fit nearly everything."""
+    """Those with the most words of their own first: `{} has no {}.` would fit nearly everything."""
     text = resources.files("augmentlm.ui").joinpath("errors_zh.toml").read_text(encoding="utf-8")
-    pairs = sorted(tomllib.loads(text).items(), key=lambda pair: -len(pair[0].replace(_HOLE, "")))
+    pairs = sorted(tomllib.loads(text).items(), key=lambda pair: -len(_HOLE.sub("", pair[0])))
     return [
-        (re.compile("(.*?)".join(map(re.escape, english.split(_HOLE))), re.DOTALL), chinese)
+        (re.compile("".join(_HOLES.get(part, re.escape(part)) for part in _HOLE.split(english)), re.DOTALL), chinese)
         for english, chinese in pairs
     ]

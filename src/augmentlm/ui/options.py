@@ -158,10 +158,17 @@ def permit(context: Context, chosen: Settings) -> None:
         return
     if chosen.endpoint.strip():
         raise InputError("Other servers can't be used from here.", hint="Run AugmentLM on your own computer.")
-    if chosen.model and not is_cached(catalog.model(chosen.model).artifact):
+    if chosen.model and not _comes_to_strangers(catalog.model(chosen.model)):
         raise InputError(
-            "That model is not downloaded here, and downloads are switched off.", hint="Choose another model."
+            "That model is not downloaded here, and larger downloads are switched off.", hint="Choose another model."
         )
+
+
+def _comes_to_strangers(entry: Model) -> bool:
+    """Whether its weights are here, or are those of the embedded family and the reference: two small files, which the
+    tasks fetch by themselves and Compare begins with."""
+    small = {one.artifact for one in catalog.models().values() if one.family in ("embedded", "reference")}
+    return entry.artifact in small or is_cached(entry.artifact)
 
 
 def _slider(context: Context, name: str, low: float, high: float, step: float, value: float) -> gr.Slider:
