@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -47,7 +48,8 @@ class SlowPool(ScriptedPool):
 
 
 def everything() -> Script:
-    """Counts or copies when asked to, repeats nasty markup when given some, and says something new otherwise."""
+    """Counts, copies or ponders without hearing of a stop when asked to, repeats nasty markup when given some, and says
+    something new otherwise."""
     new, numbers = novel(), count(1)
 
     def script(request: Request) -> str:
@@ -56,6 +58,9 @@ def everything() -> Script:
             return "Write " + " ".join(f"number{number}" for number in range(400))
         if "Copy this" in asked:
             return "Copy this"
+        if "ponder" in asked:
+            time.sleep(2)
+            return "Pondered for nothing"
         if "onerror" not in asked:
             return new(request)
         if "### Instruction" in asked:

@@ -210,6 +210,21 @@ def test_the_next_prompt_runs_by_itself_and_votes_are_taken_away(visit, votes, t
     assert len(path.read_text().splitlines()) == 2
 
 
+def test_the_next_duel_is_shown_as_the_visitor_chose_to_see_the_one_before(visit, votes) -> None:
+    page = visit()
+    duel(page, "write about birds")
+    expect(page.locator("#compare-notes .alm-meta")).to_be_visible()
+    changes = page.locator("#compare-a del")
+    expect(changes).to_have_count(0)
+    page.get_by_text("All changes").and_(page.locator(":visible")).click()
+    expect(changes.first).to_be_visible()
+    run_button(page).first.click()
+    expect(page.locator("#compare-notes .alm-meta")).to_have_count(0)
+    expect(page.locator("#compare-notes .alm-meta")).to_be_visible()
+    expect(page.get_by_label("All changes").and_(page.locator(":visible"))).to_be_checked()
+    expect(changes.first).to_be_visible()
+
+
 def test_answers_show_what_the_prompts_lead_to(visit, votes) -> None:
     page = visit()
     duel(page, "write about birds")

@@ -52,6 +52,19 @@ def test_the_keyboard_is_enough(visit) -> None:
     expect(run_button(page)).to_be_focused()
 
 
+def test_run_right_after_stop_shows_what_the_new_run_makes(visit) -> None:
+    page = visit()
+    refine(page, "ponder")
+    stop_button(page).click()
+    refine(page, "write about dogs")  # the run before has not ended yet
+    finished(page, "refine")
+    expect(page.locator("#refine-result ins").first).to_be_visible()
+    expect(page.locator("#refine-notes")).not_to_contain_text("Stopped.")
+    refine(page, "write about cats")
+    finished(page, "refine")
+    expect(page.get_by_test_id("toast-body")).to_have_count(0)
+
+
 def test_a_result_is_copied_and_used_and_the_old_prompt_comes_back(visit) -> None:
     page = visit()
     refine(page, "write about dogs")

@@ -12,8 +12,10 @@ from augmentlm.engines.base import Request
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError, StoppedError
 from augmentlm.examples import Example
+from augmentlm.runs.estimate import probe
 from augmentlm.runs.journal import Journal
-from augmentlm.runs.run import Using, run
+from augmentlm.runs.rows import read_run
+from augmentlm.runs.run import Using, resume, run
 from augmentlm.runs.spec import Checks
 from augmentlm.tasks import Message
 from scripted_cli import ScriptedPool
@@ -178,6 +180,29 @@ def test_one_row_of_each_seed_comes_in_the_order_of_the_seeds(work, out) -> None
 def test_more_rows_than_seeds_need_a_step_that_makes_many(work) -> None:
     with pytest.raises(InputError, match="makes one row of each seed: at most 4, not 5"):
         work(steps=["refine", "respond"], n=5)
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_run_of_one_row_of_each_seed_can_not_be_extended_beyond_the_seeds(work, out, judged) -> None:
+    work(lambda request: "5, gladly", steps=["respond"], n=3, judge=Using() if judged else None)
+    pool = ScriptedPool(ScriptedEngine(lambda request: "5, gladly"))
+    with pytest.raises(InputError, match=r"^respond makes one row of each seed: at most 4, not 5"):
+        list(resume(out, n=5, pool=pool))
+    assert read_run(out).spec.n == 3
+    assert list(resume(out, n=4, pool=pool))[-1].accepted == 4
+
+
+@pytest.mark.parametrize("n", [0, 5, 50])
+def test_an_estimate_refuses_the_number_that_the_run_would_refuse(n) -> None:
+    four = ["Paint a boat", "Sell two hens", "Name a bird", "Write a toast"]
+    with pytest.raises(InputError, match=rf"at most 4, not {n}\.|{n} rows can't be made\."):
+        list(probe(four, n, steps=["refine", "respond"], pool=ScriptedPool(ScriptedEngine(dreamed))))
+
+
+def test_an_estimate_for_few_seeds_stands_on_all_of_them() -> None:
+    pool = ScriptedPool(ScriptedEngine(lambda request: "Gladly"))
+    *_, last = probe(["Paint a boat", "Sell two hens", "Name a bird"], 3, steps=["respond"], pool=pool)
+    assert (last.rows, last.accepted) == (3, 3)
 
 
 def test_a_conversation_is_answered_with_the_turns_before_and_survives(work, out) -> None:

@@ -21,6 +21,7 @@ from scripted_duel import LONG, TwoPool, breaks, says
 from scripted_page import run_to_end
 
 USUAL = {
+    "view": "plain",
     "task": "refine",
     "prompt": "write about Maria and 3 dogs",
     "left": "embedded",
@@ -184,6 +185,12 @@ def test_a_server_that_is_down_is_a_sentence_on_its_side(compare, monkeypatch) -
     assert 'role="alert"' in ends and "Write about Maria and 3 dogs." in ends
 
 
+@pytest.mark.parametrize("task", ["refine", "expand", "pair"])
+def test_the_two_that_stand_there_can_be_compared_by_strangers_before_anything_is_downloaded(compare, task) -> None:
+    tab, shown, duel = compare(local=False, task=task, prompt=_next_prompt(task, None)[0], blind=False)
+    assert duel is not None and "not downloaded" not in said(tab, shown)
+
+
 def test_strangers_can_not_send_requests_elsewhere(compare, monkeypatch) -> None:
     monkeypatch.setattr("augmentlm.ui.options.is_cached", lambda artifact: True)
     tab, shown, _ = compare(local=False, right="server", endpoint="http://127.0.0.1:9/v1", endpoint_model="x")
@@ -242,6 +249,12 @@ def test_changes_are_marked_on_request(compare) -> None:
     assert not any("<ins>" in text for text in tab._look(duel, "plain", "en").values())
     assert all("<ins>" in text for text in tab._look(duel, "added", "en").values())
     assert any("<del>" in text for text in tab._look(duel, "all", "en").values())
+
+
+@pytest.mark.parametrize("view", ["plain", "added", "all"])
+def test_the_next_duel_is_shown_as_the_visitor_chose_to_see_the_one_before(compare, view) -> None:
+    tab, shown, duel = compare(view=view)
+    assert {box: shown[-1][box] for box in tab.texts} == tab._look(duel, view, "en")
 
 
 def test_a_text_that_is_looked_at_again_stays_in_the_visitors_language(compare) -> None:

@@ -45,6 +45,13 @@ def test_seeds_are_shown_as_they_are_read_with_what_is_left_out(tab) -> None:
     assert shown[page.seeds.mapping]["visible"]
 
 
+def test_a_chinese_page_says_in_chinese_what_was_left_out(tab) -> None:
+    page = tab()
+    shown = page.seeds.paste('{"prompt": "Name a bird", "completion": "Wren"}\n{"prompt": NaN}\n{"pro', "zh")
+    assert "第 2 行" in shown[page.seeds.preview]
+    assert "Line" not in shown[page.seeds.preview]
+
+
 def test_own_columns_are_chosen_from_a_list(tab) -> None:
     page = tab()
     shown = page.seeds.paste('{"query": "Name a bird", "reply": "Wren"}', "en")
@@ -106,6 +113,21 @@ def test_struck_rows_leave_the_file_and_others_can_be_made(tab) -> None:
     assert "5 of 5 accepted" in more[shelf.funnel]
 
 
+def test_a_report_of_other_rows_is_not_handed_out(tab, no_embedder) -> None:
+    page = tab()
+    shelf = page.shelf
+    ended = start(page, n=5)[-1]
+    name, first = ended[shelf.chosen]["value"], ended[shelf.rows]["choices"][0][1]
+    *_, reported = shelf._report(name, "en")
+    assert reported[shelf.report]["visible"]
+    opened = shelf.open(name, "en")[shelf.report]
+    assert opened["visible"] and opened["value"]
+    struck = shelf._strike(name, [first], "en")[shelf.report]
+    assert not struck["visible"] and not struck["value"]
+    more = run_to_end(page._go_on(threading.Event(), "en", name, 5))[-1]
+    assert not more[shelf.report]["visible"]
+
+
 def test_the_file_comes_in_the_form_that_is_chosen(tab) -> None:
     page = tab()
     name = start(page)[-1][page.shelf.chosen]["value"]
@@ -135,6 +157,28 @@ def test_an_estimate_says_what_the_run_would_take(tab) -> None:
 def test_what_cannot_be_run_is_said_in_a_sentence(tab, text, settings, said) -> None:
     page = tab()
     assert said in start(page, text, **settings)[-1][page.notes].replace("&#x27;", "'")
+
+
+def test_an_estimate_of_more_rows_than_there_are_seeds_is_refused_as_the_run_is(tab) -> None:
+    page = tab()
+    table = page.seeds.paste(SEEDS, "en")[page.seeds.table]
+    shown = run_to_end(page._estimate(threading.Event(), "en", table, "", "", "refine", 50, "", "", 0.7, 256))
+    assert "at most 3, not 50" in shown[-1][page.estimated]
+
+
+def test_a_refused_run_leaves_open_what_stands_there(tab) -> None:
+    page = tab(local=False)
+    name = start(page)[-1][page.shelf.chosen]["value"]
+    for refused in (start(page, n=201)[-1], run_to_end(page._go_on(threading.Event(), "en", name, 201))[-1]):
+        assert "at most 200 rows" in refused[page.notes]
+        assert not set(refused) & set(page.shelf.opened), "a stranger would lose the run: nothing else knows its name"
+
+
+def test_going_on_with_one_row_of_each_seed_ends_with_the_seeds(tab) -> None:
+    page = tab()
+    name = start(page, recipe="refine", n=3)[-1][page.shelf.chosen]["value"]
+    refused = run_to_end(page._go_on(threading.Event(), "en", name, 10))[-1]
+    assert "at most 3, not 10" in refused[page.notes]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -32,11 +32,12 @@ def test_a_run_that_waits_for_its_turn_is_stopped_too() -> None:
     assert stops.take("anna", "refine").is_set()
 
 
-def test_a_new_run_replaces_the_one_before_and_each_takes_its_own_flag() -> None:
+def test_a_new_run_replaces_the_one_before_and_takes_its_own_flag() -> None:
     stops = Stops()
     stops.begin("anna", "refine")
-    stops.begin("anna", "refine")
-    first, second = stops.take("anna", "refine"), stops.take("anna", "refine")
+    first = stops.take("anna", "refine")
+    ticket = stops.begin("anna", "refine")
+    second = stops.take("anna", "refine", ticket)
     assert first.is_set()
     assert not second.is_set()
     assert not stops.is_newest("anna", "refine", first)
@@ -44,6 +45,24 @@ def test_a_new_run_replaces_the_one_before_and_each_takes_its_own_flag() -> None
     assert stops.is_newest("anna", "refine", second)
     stops.end("anna", "refine", second)
     stops.stop("anna", "refine")  # nothing is left to stop
+
+
+@pytest.mark.parametrize("first_comes", ["before", "after", "never"])
+def test_a_run_that_was_replaced_while_it_waited_is_over_and_leaves_the_new_one_its_flag(first_comes) -> None:
+    stops = Stops()
+    tickets = [stops.begin("anna", "refine") for _ in range(2)]
+    order = {"before": [0, 1], "after": [1, 0], "never": [1]}[first_comes]
+    flags = {number: stops.take("anna", "refine", tickets[number]) for number in order}
+    assert not flags[1].is_set() and stops.is_newest("anna", "refine", flags[1])
+    if 0 in flags:
+        assert flags[0].is_set() and not stops.is_newest("anna", "refine", flags[0])
+
+
+def test_a_run_that_comes_when_its_page_is_closed_is_over() -> None:
+    stops = Stops()
+    ticket = stops.begin("anna", "refine")
+    stops.leave("anna")
+    assert stops.take("anna", "refine", ticket).is_set()
 
 
 def test_what_a_thread_makes_comes_in_order_and_its_progress_too() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from augmentlm.runs.rows import Run, read_run
-from augmentlm.runs.run import Using, run
+from augmentlm.runs.run import Using, check_n, read_seeds, run
 from augmentlm.runs.runner import Progress
-from augmentlm.runs.spec import MULTIPLIES, StepName
+from augmentlm.runs.spec import MULTIPLIES, StepName, check_seeds, check_steps
 from augmentlm.tasks import Task
 
 PROBE = 5
@@ -64,16 +64,20 @@ def probe(
 
     Takes what `run` takes but for the folder. Where `Estimate.accepted` is 0 nothing can be said about the rest.
     """
+    tasks = check_steps(steps)
+    _, examples = read_seeds(seeds, settings.pop("columns", None))
+    check_seeds(tasks, examples)
+    check_n(tasks, examples, n)  # of the rows that are wanted, not of the few that are made here
     using = settings.get("using") or {}
-    uses: dict[StepName, Using] = {task: using.get(task, Using()) for task in steps}
+    uses: dict[StepName, Using] = {task: using.get(task, Using()) for task in tasks}
     if judge := settings.get("judge"):
         uses["judge"] = judge
     for name, use in uses.items():  # what loading takes is no part of the time for rows
         use.load(name, settings.get("pool"), settings.get("downloaded")).warm_up(settings.get("stop"))
-    few = PROBE if any(task in MULTIPLIES for task in steps) else min(PROBE, n)
+    few = PROBE if any(task in MULTIPLIES for task in tasks) else min(PROBE, n)
     seconds = 0.0
     with tempfile.TemporaryDirectory() as folder:
-        with closing(run(seeds, folder, steps=steps, n=few, **settings)) as working:  # type: ignore[type-var]
+        with closing(run(examples, folder, steps=tasks, n=few, **settings)) as working:  # type: ignore[type-var]
             for progress in working:
                 seconds = progress.seconds
                 yield progress

@@ -20,7 +20,7 @@ from augmentlm.runs.marks import SAMPLING
 from augmentlm.runs.outputs import Output, usual_schema, write
 from augmentlm.runs.rows import gather, read_run
 from augmentlm.runs.runner import Progress, Runner
-from augmentlm.runs.spec import Checks, Spec, Step, StepName, check_seeds, check_steps, differences
+from augmentlm.runs.spec import MULTIPLIES, Checks, Spec, Step, StepName, check_seeds, check_steps, differences
 from augmentlm.tasks import Task
 from augmentlm.weights import Progress as Downloaded
 
@@ -98,18 +98,11 @@ def run(
     Raises `InputError`, `StoppedError` once `stop` is set, and what engines raise; nothing that was made is lost.
     """
     tasks = check_steps(steps)
-    read_as, examples = _examples(seeds, columns)
+    read_as, examples = read_seeds(seeds, columns)
     output = Output(schema or usual_schema(examples, read_as), file, with_seeds, provenance)
     check_seeds(tasks, examples)
-    multiplies = any(task in ("expand", "pair") for task in tasks)
     wanted = len(examples) if n is None else n
-    if wanted < 1:
-        raise InputError(f"{wanted} rows can't be made.", hint="Ask for one or more.")
-    if not multiplies and wanted > len(examples):
-        raise InputError(
-            f"{','.join(tasks)} makes one row of each seed: at most {len(examples)}, not {wanted}.",
-            hint="Add expand or pair to the steps, or ask for fewer.",
-        )
+    check_n(tasks, examples, wanted)
     unknown = [name for name in using or {} if name not in tasks]
     if unknown:
         raise InputError(f"{unknown[0]} is not one of the steps.", hint=f"The steps are {','.join(tasks)}.")
@@ -144,15 +137,25 @@ def resume(
 ) -> Iterator[Progress]:
     """Go on with the run in a folder, to `n` rows if that is given. It is as `run` with what the run was begun with."""
     before = read_run(Path(out))
-    if n is not None and n < 1:
-        raise InputError(f"{n} rows can't be made.", hint="Ask for one or more.")
-    uses = [_as_before(step, api_key) for step in before.spec.steps]
-    spec = replace(before.spec, n=n or before.spec.n)
+    spec = replace(before.spec, n=before.spec.n if n is None else n)
+    check_n([step.task for step in spec.steps if step.task != "judge"], before.seeds, spec.n)
+    uses = [_as_before(step, api_key) for step in spec.steps]
     stop = stop or threading.Event()
     augmenters = [use.load(step.task, pool, downloaded) for use, step in zip(uses, spec.steps, strict=True)]
     now = replace(spec, steps=_steps([step.task for step in spec.steps], augmenters, uses, stop))
     embed = embedder(downloaded) if now.embeds else None
     yield from _work(Path(out), now, before.seeds, output_of(Path(out)), augmenters, stop, embed)
+
+
+def check_n(steps: Sequence[Task], seeds: Sequence[Example], n: int) -> None:
+    """Raises `InputError` when no such number of rows can come of the seeds."""
+    if n < 1:
+        raise InputError(f"{n} rows can't be made.", hint="Ask for one or more.")
+    if n > len(seeds) and not any(task in MULTIPLIES for task in steps):
+        raise InputError(
+            f"{','.join(steps)} makes one row of each seed: at most {len(seeds)}, not {n}.",
+            hint="Add expand or pair to the steps, or ask for fewer.",
+        )
 
 
 def _address(step: Step) -> str:
@@ -208,7 +211,7 @@ def _work(
             journal.set_meta("seconds", before + last.seconds)
 
 
-def _examples(
+def read_seeds(
     seeds: str | Path | Sequence[Example | str | Mapping[str, Any]], columns: Mapping[str, str] | None
 ) -> tuple[schemas.Name | None, list[Example]]:
     """The schema of the seeds, if they had one, and the seeds themselves, each once."""

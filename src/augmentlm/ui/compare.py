@@ -78,7 +78,7 @@ class _Compare:
         runner.on_run(
             self._begun,
             self._work,
-            [task, self.prompt, *settings],
+            [view, task, self.prompt, *settings],
             live=[*self.texts, self.duel, self.votes],
             final=[self.notes, self.after, self.looks, self.verdict, self.standing],
         )
@@ -107,7 +107,7 @@ class _Compare:
             **dict.fromkeys([self.notes, self.verdict, self.standing], ""),
         }
 
-    def _work(self, flag: threading.Event, language: str, *values: Any) -> Generator[Shown, None, Shown]:
+    def _work(self, flag: threading.Event, language: str, view: str, *values: Any) -> Generator[Shown, None, Shown]:
         wanted = entrants.Wanted(*values)
         try:
             left, right = wanted.contenders(self.context)
@@ -140,7 +140,7 @@ class _Compare:
                 report(side.problem)
         some = any(text.strip() for text in duel.shown())
         return {
-            **self._written(duel, "plain", language),
+            **self._written(duel, view, language),
             self.notes: self._notes(duel, stopped, language),
             self.looks: gr.update(visible=some and duel.task == "refine"),
             # What the vote shows belongs to the vote.

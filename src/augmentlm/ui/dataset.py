@@ -158,7 +158,8 @@ class _Dataset:
         return {
             self.progress: view.summary(last, language) if last else "",
             self.notes: view.ending(last, problem, language),
-            **self.shelf.open(self.shelf.name(folder) if folder and last else None, language),
+            # Of what never began there is nothing to open: the run that stands there stays, and its name with it.
+            **(self.shelf.open(self.shelf.name(folder), language) if folder and last else {}),
         }
 
     def _estimate(self, flag: threading.Event, language: str, *values: Any) -> Generator[Shown, None, Shown]:

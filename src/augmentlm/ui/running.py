@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -27,7 +28,8 @@ class Runner:
     def __init__(self, context: Context, place: str, label: str, *, quiet: bool = False) -> None:
         """`quiet` is for a run that stands beside the main one of a tab: it has no key."""
         self._context, self._place = context, place
-        self._ends: dict[str, Shown] = {}  # how a session's run ended, until its page has asked for it
+        # How a session's run ended and the ticket it had, until its page has asked for it.
+        self._ends: dict[str, tuple[str, Shown]] = {}
         look: dict[str, Any] = (
             {"elem_classes": "alm-quiet-button"} if quiet else {"variant": "primary", "elem_classes": "alm-run"}
         )
@@ -53,44 +55,60 @@ class Runner:
         """
         context, place = self._context, self._place
         buttons = [self.button, self._stop]
+        ticket = gr.Textbox(visible="hidden", show_label=False)  # of the press that the page goes by
         ready = {self.button: gr.update(visible=True), self._stop: gr.update(visible=False)}
 
         def begin(request: gr.Request, language: str) -> Shown:
-            context.stops.begin(session(request), place)
-            return {**begun(language), self.button: gr.update(visible=False), self._stop: gr.update(visible=True)}
+            asked = context.stops.begin(session(request), place)
+            pressed = {self.button: gr.update(visible=False), self._stop: gr.update(visible=True)}
+            return {**begun(language), **pressed, ticket: asked}
 
-        def run(request: gr.Request, language: str, *values: Any) -> Iterator[Shown]:
+        def run(request: gr.Request, language: str, asked: str, *values: Any) -> Iterator[Shown]:
             visitor = session(request)
-            flag = context.stops.take(visitor, place)
+            flag = context.stops.take(visitor, place, asked)
+            newest = partial(context.stops.is_newest, visitor, place, flag)
             working = work(flag, language, *values)
             try:
-                while True:
+                while newest():
+                    end = None
                     try:
                         shown = next(working)
                     except StopIteration as over:
-                        if context.stops.is_newest(visitor, place, flag):
-                            self._ends[visitor] = over.value
-                        return
-                    if not context.stops.is_newest(visitor, place, flag):
+                        shown, end = {}, over.value
+                    if not newest():
+                        break
+                    if end is not None:
+                        self._ends[visitor] = asked, end
                         return
                     yield shown
+                # Gradio sends a run's last step once more when it is over, and the page shows another run by now.
+                yield gr.skip()
             finally:
                 working.close()
                 context.stops.end(visitor, place, flag)
 
-        def finish(request: gr.Request) -> Shown:
-            end = self._ends.pop(session(request), None)
-            return {} if end is None else {**end, **ready}
+        def finish(request: gr.Request, asked: str) -> Shown:
+            of, end = self._ends.get(session(request), (None, {}))
+            if of != asked:  # another run has taken its place, and shows its own end
+                return gr.skip()
+            del self._ends[session(request)]
+            return {**end, **ready}
+
+        def fail(request: gr.Request) -> Shown:
+            """The run never came to its turn, as when the queue is full. Gradio says why."""
+            return {**dict.fromkeys([box for box in live if isinstance(box, gr.HTML)], ""), **stop(request)}
 
         def stop(request: gr.Request) -> Shown:
             context.stops.stop(session(request), place)
             return ready
 
         everything = [*live, *final, *buttons]
-        language = context.language
-        (
-            self.button.click(begin, language, everything, queue=False, **PRIVATE)
-            .then(run, [language, *inputs], live, **PRIVATE, **GENERATING)
-            .then(finish, None, everything, queue=False, **PRIVATE)
+        language, private = context.language, {"queue": False, **PRIVATE}
+        # Right after Stop the run before may still be ending or waiting, and a new one does not wait for that.
+        several: dict[str, Any] = {"trigger_mode": "multiple"}
+        running = self.button.click(begin, language, [*everything, ticket], **private).then(
+            run, [language, ticket, *inputs], live, **several, **PRIVATE, **GENERATING
         )
-        self._stop.click(stop, None, buttons, queue=False, **PRIVATE)
+        running.then(finish, ticket, everything, **several, **private)
+        running.failure(fail, None, [*live, *buttons], **several, **private)
+        self._stop.click(stop, None, buttons, **private)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Generic, TypeVar
 
 from augmentlm.errors import StoppedError
@@ -28,33 +28,41 @@ _PATIENCE_SECONDS = 0.6
 class Stops:
     """The stop flags of all visitors' runs, by session and place on the page.
 
-    A run begins when its button is pressed and may then wait for its turn, so the two steps are told apart here.
+    A run begins when its button is pressed and may then wait for its turn, so the two steps are told apart here. What
+    was asked for may never come to its turn, so each press has a ticket, and its run shows it.
     """
 
     def __init__(self) -> None:
         self._newest: dict[tuple[str, str], threading.Event] = {}
-        self._waiting: dict[tuple[str, str], deque[threading.Event]] = {}
+        self._waiting: dict[tuple[str, str], tuple[str, threading.Event]] = {}
+        self._tickets = count(1)
         self._lock = threading.Lock()
 
-    def begin(self, session: str, place: str) -> None:
-        """A run was asked for. An earlier one of the same session in the same place is stopped."""
+    def begin(self, session: str, place: str) -> str:
+        """A run was asked for; gives its ticket. An earlier one of the same session in the same place is stopped."""
         flag = threading.Event()
         with self._lock:
+            ticket = str(next(self._tickets))
             earlier = self._newest.get((session, place))
             self._newest[session, place] = flag
-            self._waiting.setdefault((session, place), deque()).append(flag)
+            self._waiting[session, place] = ticket, flag
         if earlier:
             earlier.set()
+        return ticket
 
-    def take(self, session: str, place: str) -> threading.Event:
-        """It is a run's turn: the flag that was made for it. Turns come in the order of asking."""
+    def take(self, session: str, place: str, ticket: str | None = None) -> threading.Event:
+        """It is a run's turn: the flag that was made for it. Without a ticket it is the run that was asked for last.
+
+        The flag of a run that nobody waits for any more is set, and never another's.
+        """
         with self._lock:
             waiting = self._waiting.get((session, place))
-            flag = waiting.popleft() if waiting else threading.Event()
-            if not waiting:
-                self._waiting.pop((session, place), None)
-            self._newest.setdefault((session, place), flag)
-            return flag
+            if waiting and ticket in (None, waiting[0]):
+                del self._waiting[session, place]
+                return waiting[1]
+        replaced = threading.Event()
+        replaced.set()
+        return replaced
 
     def is_newest(self, session: str, place: str, flag: threading.Event) -> bool:
         """False when another run has taken its place."""

@@ -25,7 +25,7 @@ STUDIO = Limits(rows=200)
 
 
 def serve(tabs: Sequence[Tab] | None = None, *, pool: EnginePool | None = None, keep_examples: bool = False) -> None:
-    """Serve these tabs, or all, to visitors: no other servers, no large downloads, nothing kept, requests within limits.
+    """Serve these tabs, or all, to visitors: no other servers, no large downloads, nothing kept, limits.
 
     `keep_examples` is for where a run costs the visitor: see `build_app`.
 
