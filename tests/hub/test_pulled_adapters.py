@@ -7,7 +7,8 @@ import json
 import pytest
 
 from augmentlm import catalog, weights
-from augmentlm.arena.contenders import Contender, takes_turns
+from augmentlm.arena.answers import who_answers
+from augmentlm.arena.contenders import Contender, resolve, takes_turns
 from augmentlm.augmenter import load
 from augmentlm.cli import main
 from augmentlm.distill.samples import System
@@ -15,6 +16,7 @@ from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError, WeightsError
 from augmentlm.hub import blocks, bundles, cards
 from augmentlm.hub.release import publish
+from augmentlm.reports.speed import measure_here
 from augmentlm.weights import pulled
 from hub_double import oid_of
 from scripted_cli import ScriptedPool, novel
@@ -108,6 +110,18 @@ def test_it_takes_part_where_models_are_compared(hub, home) -> None:
     assert System.named(f"eve/hers@{commit}").model == f"eve/hers@{commit}"
     assert System.named("qwen/max@https://example.org/v1").endpoint == "https://example.org/v1"
     assert Contender("eve/hers").disk_bytes > 490_000_000
+
+
+def test_after_a_duel_with_it_the_prompts_are_answered(hub, home) -> None:
+    hers(hub, training={"recipe": {"task": "refine"}})
+    assert who_answers(Contender("eve/hers")) == Contender(resolve("reference", "respond"))
+
+
+def test_its_speed_is_measured_and_its_weights_are_counted(hub, home) -> None:
+    hers(hub)
+    pool = ScriptedPool(ScriptedEngine(novel()))
+    found = measure_here("expand", System("eve/hers"), ["Name a bird.", "Name a tree."], pool)
+    assert found["disk_bytes"] == Contender("eve/hers").disk_bytes and found["memory_bytes"] > 0
 
 
 def test_a_pull_says_how_large_it_is_first_and_how_to_use_it_last(hub, home, capsys) -> None:

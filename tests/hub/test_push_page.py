@@ -12,6 +12,10 @@ from gradio.helpers import special_args
 
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.hub import metadata, spaces
+from augmentlm.reports.dataset import run_report
+from augmentlm.runs import shelf
+from augmentlm.runs.outputs import Output
+from augmentlm.runs.rows import read_run
 from augmentlm.runs.run import run
 from augmentlm.ui import dataset_push
 from augmentlm.ui.context import Context
@@ -100,6 +104,31 @@ def test_at_home_it_is_the_token_of_the_owner_or_the_one_that_was_typed(hub, fol
     hub.users["hf_eve"] = "eve"
     *_, said = panel(folder, local=True).as_owner("run", "boats", False, typed, "en")
     assert f"datasets/{owner}/boats" in said and not hub.repo(f"{owner}/boats", "dataset").private
+
+
+def test_what_goes_up_tells_of_the_rows_and_the_file_as_they_are_now(hub, folder) -> None:
+    run_report(folder)
+    shelf.strike(folder, [read_run(folder).accepted[0].candidate])
+    shelf.rewrite(folder, Output(file="csv"))
+    *_, said = panel(folder, local=True).as_owner("run", "boats", True, "", "en")
+    assert "It is at" in said
+    files = hub.repo("ada/boats", "dataset").head.files
+    card = files["README.md"].decode()
+    assert metadata.read(card)["configs"] == [{"config_name": "default", "data_files": "data.csv"}]
+    assert "data.csv" in files and "data.jsonl" not in files and "3 synthetic rows" in card
+    assert b"3 of 4 rows accepted" in files["report.html"]
+
+
+def test_rows_that_shall_be_private_do_not_go_where_everybody_reads(hub, folder) -> None:
+    push = panel(folder, local=True)
+    *_, said = push.as_owner("run", "boats", False, "", "en")
+    shelf.strike(folder, [read_run(folder).accepted[0].candidate])
+    before = hub.repo("ada/boats", "dataset").head
+    *_, said = push.as_owner("run", "boats", True, "", "en")
+    assert "The dataset ada/boats is public, and this was to be private." in said
+    assert hub.repo("ada/boats", "dataset").head == before
+    *_, said = push.as_owner("run", "boats", False, "", "en")
+    assert "It is at" in said and hub.repo("ada/boats", "dataset").head != before
 
 
 def test_at_home_nobody_signs_in(platform) -> None:

@@ -123,6 +123,51 @@ def test_what_only_looks_like_a_path_or_a_token_goes_up(hub):
     assert hub.repo(REPO).head.files["notes.md"] == text
 
 
+DATA_CARD = (
+    b"---\nlicense: mit\nlanguage: [en]\npretty_name: X\ntask_categories: [text-generation]\ntags: [synthetic]\n"
+    b"size_categories: [n<1K]\nconfigs:\n- config_name: default\n  data_files: data.json\n---\n"
+)
+
+
+def test_of_a_data_set_only_places_of_this_machine_are_refused_outside_its_card(monkeypatch, tmp_path):
+    def problems(text: str, name: str = "report.html") -> list[str]:
+        return Release("dataset", "x", {"README.md": DATA_CARD, name: text.encode()}, "v1").problems()
+
+    monkeypatch.setenv("HOME", "/home/ada9")
+    monkeypatch.setenv("AUGMENTLM_HOME", "/srv/models/augmentlm")
+    monkeypatch.chdir(tmp_path)
+    rows = r"<pre>Read /home/app/config.yml, /tmp/x and C:\Users\eve.</pre>"
+    assert problems(rows) == problems(rows, "data.json") == problems(rows, "data.parquet") == []
+    for place in ("/home/ada9/", "/srv/models/augmentlm/", f"{tmp_path}/"):
+        assert problems(f"From {place}seeds.jsonl") == [f"report.html names a place of this machine: {place}."]
+    card = DATA_CARD + b"From /home/app/x.\n"
+    found = Release("dataset", "x", {"README.md": card}, "v1").problems()
+    assert found == ["README.md names a place of somebody's machine: /home/app/."]
+
+
+def test_the_folder_that_a_data_set_lies_in_is_not_named(tmp_path):
+    folder = tmp_path / "elsewhere" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text(f"Made in {folder}/.", encoding="utf-8")
+    files = {"README.md": DATA_CARD, "report.html": folder / "report.html"}
+    found = Release("dataset", "x", files, "v1").problems()
+    assert found == [f"report.html names a place of this machine: {folder}/."]
+
+
+def test_a_home_folder_that_every_server_has_tells_of_nobody(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/user")
+    files = {"README.md": DATA_CARD, "data.jsonl": b'{"instruction": "List /home/user/documents"}'}
+    assert Release("dataset", "x", files, "v1").problems() == []
+
+
+def test_what_shall_be_private_does_not_go_where_everybody_reads(hub):
+    publish(release())
+    before = hub.repo(REPO).head
+    with pytest.raises(PublishError, match=f"The model {REPO} is public, and this was to be private"):
+        publish(release({**FILES, "new.txt": b"x"}, "v1.1"), private=True)
+    assert hub.repo(REPO).head == before and not hub.repo(REPO).private
+
+
 def test_a_file_over_the_limit_is_refused(hub, tmp_path):
     large = tmp_path / "large.gguf"
     with large.open("wb") as file:

@@ -14,6 +14,9 @@ from augmentlm.errors import PublishError
 from augmentlm.hub import bundles, cards, collection, metadata
 from augmentlm.hub.contents import read
 from augmentlm.hub.release import publish
+from augmentlm.runs import shelf
+from augmentlm.runs.rows import read_run
+from augmentlm.runs.run import run
 from scripted_cli import ScriptedPool
 from scripted_run import dreamed
 
@@ -138,12 +141,32 @@ def test_the_data_set_of_a_run_goes_up_with_provenance_and_report_and_without_it
     assert main(["publish", "dataset", "My boats", "--tag", "v1"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"{hub.url}/datasets/ada/My-boats"
     repo = hub.repo("ada/My-boats", "dataset")
-    assert set(repo.head.files) == {".gitattributes", "README.md", "data.jsonl", "rejected.jsonl", "report.html"}
+    assert set(repo.head.files) == {
+        ".gitattributes",
+        "README.md",
+        "data.jsonl",
+        "rejected.jsonl",
+        "report.html",
+        "report.json",
+    }
     rows = [json.loads(line) for line in read(repo.head.files["data.jsonl"]).splitlines()]
     assert len(rows) == 5 and all(row["provenance"]["steps"][0]["seed"] is not None for row in rows)
     assert set(repo.tags) == {"v1"}
     assert main(["publish", "dataset", "nothing here"]) == 2
     assert "is no finished run" in capsys.readouterr().err
+
+
+def test_the_report_that_goes_up_tells_of_the_rows_that_are_there_now(hub, tmp_path, no_embedder, capsys):
+    folder, pool = tmp_path / "boats", ScriptedPool(ScriptedEngine(dreamed))
+    list(run(["Paint a boat", "Sell two hens"], folder, n=4, pool=pool))
+    assert main(["publish", "dataset", str(folder), "--private"]) == 0  # without a report before
+    shelf.strike(folder, [read_run(folder).accepted[0].candidate])
+    assert main(["publish", "dataset", str(folder), "--dry-run"]) == 0
+    assert "3 synthetic rows" in capsys.readouterr().out
+    assert main(["publish", "dataset", str(folder), "--private"]) == 0
+    files = hub.repo("ada/boats", "dataset").head.files
+    assert len(files["data.jsonl"].splitlines()) == 3 and b"3 synthetic rows" in files["README.md"]
+    assert b"3 of 4 rows accepted" in files["report.html"]
 
 
 def test_an_adapter_config_names_no_place_of_the_machine_that_trained():

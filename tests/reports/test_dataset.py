@@ -9,9 +9,12 @@ import pytest
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError, MissingExtraError
 from augmentlm.hub.metadata import faults, read
-from augmentlm.reports.dataset import run_report
+from augmentlm.reports.dataset import is_current, keep_current, run_report
+from augmentlm.reports.dataset_page import dataset_page
+from augmentlm.runs import shelf
+from augmentlm.runs.outputs import Output
 from augmentlm.runs.rows import read_run
-from augmentlm.runs.run import Using, run
+from augmentlm.runs.run import Using, resume, run
 from scripted_cli import ScriptedPool
 
 EVIL = '<img src=x onerror="alert(1)">'
@@ -45,6 +48,10 @@ class Script:
         return IDEAS[(self.made - 1) % len(IDEAS)]
 
 
+def nothing_embeds():
+    raise MissingExtraError("Sentence embeddings need torch, not installed here.", hint="Install it.")
+
+
 def vectors(texts):
     rows = np.zeros((len(texts), 32), dtype="float32")
     for row, text in zip(rows, texts, strict=True):
@@ -62,6 +69,15 @@ def folder(tmp_path_factory):
         pass
     run_report(out, lambda: vectors)
     return out
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A run that may be changed."""
+    pool = ScriptedPool(ScriptedEngine(Script()))
+    list(run(SEEDS, tmp_path / "small", n=3, steps=("expand",), pool=pool))
+    run_report(tmp_path / "small", nothing_embeds)
+    return tmp_path / "small"
 
 
 @pytest.fixture(scope="module")
@@ -117,12 +133,46 @@ def test_the_card_has_the_hubs_metadata_and_where_the_rows_come_from(folder):
 
 
 def test_without_embeddings_the_rest_is_there_and_a_sentence_says_so(folder):
-    def missing():
-        raise MissingExtraError("Sentence embeddings need torch, not installed here.", hint="Install it.")
-
-    html = run_report(folder, missing).read_text(encoding="utf-8")
+    html = run_report(folder, nothing_embeds).read_text(encoding="utf-8")
     assert "Left out: Sentence embeddings need torch" in html and "Nearest seed, by words" in html
     assert "Map of seeds" not in html
+
+
+def test_the_page_says_that_all_its_numbers_are_in_the_file_beside_it(numbers):
+    html = dataset_page({**numbers, "nearest_seed": {"rouge_l": [0.1] * 50}})
+    assert "10 more in report.json" in html and ".csv" not in html
+
+
+def test_the_card_names_the_file_that_the_run_writes_now_and_not_one_of_before(small):
+    shelf.rewrite(small, Output(file="csv"))
+    assert (small / "data.jsonl").is_file()
+    run_report(small, nothing_embeds)
+    text = (small / "README.md").read_text(encoding="utf-8")
+    assert read(text)["configs"] == [{"config_name": "default", "data_files": "data.csv"}]
+
+
+def test_a_report_is_current_until_the_rows_or_their_file_change(small):
+    assert is_current(read_run(small))
+    shelf.strike(small, [read_run(small).accepted[0].candidate])
+    assert not is_current(read_run(small))
+    keep_current(small, nothing_embeds)
+    assert is_current(read_run(small))
+    assert "expand: struck" in (small / "report.html").read_text(encoding="utf-8")
+    list(resume(small, n=5, pool=ScriptedPool(ScriptedEngine(Script()))))
+    assert not is_current(read_run(small))
+    keep_current(small, nothing_embeds)
+    shelf.rewrite(small, Output(file="json"))
+    assert not is_current(read_run(small))
+    keep_current(small, nothing_embeds)
+    (small / "report.html").unlink()
+    assert not is_current(read_run(small))
+
+
+def test_what_a_person_wrote_into_the_card_stays_while_the_rows_do(small):
+    card = small / "README.md"
+    card.write_text(card.read_text(encoding="utf-8").replace("license: unknown", "license: mit"), encoding="utf-8")
+    keep_current(small, nothing_embeds)
+    assert read(card.read_text(encoding="utf-8"))["license"] == "mit"
 
 
 def test_a_judge_and_likeness_by_embeddings_are_told(tmp_path):

@@ -32,6 +32,12 @@ def test_the_page_shows_the_first_numbers_of_a_figure_and_says_how_many_more_the
     assert "<td>1039</td>" in html and "<td>1040</td>" not in html and "60 more in lengths.csv" in html
 
 
+def test_a_page_without_csvs_says_where_the_other_numbers_are():
+    sections = [Section("All", figures=[figure([("a", n) for n in range(50)])])]
+    html = page("A run", [], sections, "report.json")
+    assert "10 more in report.json" in html and ".csv" not in html
+
+
 def test_a_figure_is_a_csv_with_every_number(tmp_path):
     write_csvs(tmp_path, [figure([("a, b", 0.1234567), ("c", None)])])
     with (tmp_path / "lengths.csv").open(encoding="utf-8", newline="") as file:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from contextvars import copy_context
 from dataclasses import dataclass, field
 
-from augmentlm import catalog
 from augmentlm.arena.contenders import Contender, resolve
 from augmentlm.engines.pool import EnginePool
 from augmentlm.tasks import check_input
 from augmentlm.weights import Told, Work
+from augmentlm.weights.pulled import find
 
 ANSWER_TOKENS = 256
 """The longest answer: enough to see where it goes, soon enough on two cores."""
@@ -67,6 +67,6 @@ class Answers:
 
 def who_answers(right: Contender) -> Contender:
     """The larger model of a duel, where it answers at all; otherwise the reference."""
-    if right.endpoint or "respond" in catalog.model(right.model).tasks:
+    if right.endpoint or "respond" in find(right.model).tasks:
         return right
     return Contender(resolve("reference", "respond"))

@@ -18,7 +18,7 @@ def add_parser(verbs: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="also write the files to a new folder")
     parser.add_argument("--owner", help="a user or an organisation (default: whose token it is)")
     parser.add_argument("--tag", help="the version, such as v1.0 (default: that of this package)")
-    parser.add_argument("--private", action="store_true", help="keep a new repository private")
+    parser.add_argument("--private", action="store_true", help="keep it private; one that is public already is refused")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
     if not options.name:
         print("\n".join(bundles.names(options.kind)))
         return 0
+    if options.kind == "dataset":
+        _keep_current(Path(options.name))
     release = bundles.release(options.kind, options.name, options.tag)
     if options.owner:
         release = release.owned_by(options.owner)
@@ -53,6 +55,20 @@ def run(options: argparse.Namespace) -> int:
     if not options.owner:
         _say("note: it would go to the user whose token it is; another owner is named with --owner.")
     return 1 if problems else 0
+
+
+def _keep_current(folder: Path) -> None:
+    """The report and the card that go up with a run's data set tell of the rows that it has now."""
+    from augmentlm.runs.journal import is_run
+
+    if not is_run(folder):
+        return
+    from augmentlm.cli.progress import DownloadProgress
+    from augmentlm.measures import embed
+    from augmentlm.reports.dataset import keep_current
+
+    with DownloadProgress(sys.stderr) as downloaded:
+        keep_current(folder, lambda: embed.embedder(downloaded))
 
 
 def _collection(options: argparse.Namespace) -> int:

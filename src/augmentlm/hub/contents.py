@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -30,7 +31,13 @@ _PLACES = re.compile(
 """Absolute paths into somebody's folders. A relative path, or one in a URL, is none."""
 
 _TEXTS = (".py", ".jsonl", ".csv")
-"""Programs and data may well speak of such places; there only those of this very machine are looked for."""
+"""Programs and data may well speak of such places; there only those of this very machine are looked for. So may every
+file of a data set but its card: its report shows rows, and rows lie in JSON and Parquet too."""
+
+_CARD = "README.md"
+
+_ANYBODYS = ("app", "ubuntu", "user")
+"""Home folders of servers and Spaces, which texts give as examples: they tell of nobody."""
 
 _WEIGHTS = (".gguf", ".safetensors")
 
@@ -53,7 +60,7 @@ def refusals(files: Mapping[str, Content], kind: str) -> list[str]:
             found.append(f"{path} is no path inside a repository.")
         if Path(path).suffix.lower() in _PICKLES:
             found.append(f"{path} is named like a pickle, which can run code when it is opened.")
-        found += [f"{path} {why}" for why in sorted(set(_inside(path, content)))]
+        found += [f"{path} {why}" for why in sorted(set(_inside(path, content, kind)))]
     return found
 
 
@@ -67,7 +74,8 @@ def read(content: Content) -> bytes:
     return content if isinstance(content, bytes) else content.read_bytes()
 
 
-def _inside(path: str, content: Content) -> Iterator[str]:
+def _inside(path: str, content: Content, kind: str) -> Iterator[str]:
+    speaks_of_places = path.endswith(_TEXTS) or (kind == "dataset" and path != _CARD)
     before = b""
     for number, block in enumerate(_blocks(path, content)):
         if number == 0 and block.startswith(_PICKLE_STARTS):
@@ -77,18 +85,20 @@ def _inside(path: str, content: Content) -> Iterator[str]:
         text = before + block  # a secret may lie across two blocks
         if _SECRETS.search(text):
             yield "holds what looks like a token or a key."
-        if not path.endswith(_TEXTS) and (place := _PLACES.search(text)):
+        if not speaks_of_places and (place := _PLACES.search(text)):
             yield f"names a place of somebody's machine: {place.group().decode(errors='replace')}."
-        elif mine := next((here for here in _here() if here.encode() in text), None):
+        elif mine := next((here for here in _here(content) if here.encode() in text), None):
             yield f"names a place of this machine: {mine}."
         before = block[-_OVERLAP:]
 
 
-def _here() -> Iterator[str]:
-    """Folders of this user that no text has by chance."""
-    for place in (Path.home(), Path.cwd(), home()):
-        if len(place.parts) > 2:
-            yield f"{place}/"
+def _here(content: Content) -> Iterator[str]:
+    """Folders of this user and of the file itself that no text has by chance."""
+    own = [content.absolute().parent] if isinstance(content, Path) else []
+    for place in (Path.home(), Path.cwd(), home(), *own):
+        if len(place.parts) > 3 or (len(place.parts) == 3 and place.name not in _ANYBODYS):
+            inside = f"{place}{os.sep}"
+            yield from dict.fromkeys((inside, inside.replace("\\", r"\\")))  # as it is, and as JSON has it
 
 
 def _blocks(path: str, content: Content) -> Iterable[bytes]:

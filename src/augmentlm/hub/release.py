@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 Kind = Literal["model", "dataset", "space"]
 
 CARD = "README.md"
+MARK = "augmentlm"
+"""The tag in the card of a run's data set that says who made it."""
+
 _OF_THE_HUB = (".gitattributes",)
 """Files that the hub puts into a repository itself: never deleted."""
 
@@ -86,7 +89,8 @@ def publish(
     that this user is logged in with. Files that are no longer part of it
     are deleted in the same commit. A repository that is new stays private until commit and tag are there, so nobody
     sees half of it. Publishing the same again makes no commit. Raises `PublishError`: something may not go up, the
-    version was published with other files, or the hub refuses.
+    version was published with other files, the repository is public and `private` is wanted, it is not ours to
+    replace, or the hub refuses.
     """
     problems = release.problems()
     if problems:
@@ -97,7 +101,9 @@ def publish(
         release, repo = release.owned_by(owner), f"{owner}/{release.name}"
     with explained(repo):
         is_new = _create(api, release, repo)
-        commit, changed, is_first = _commit(api, release, repo)
+        info = api.repo_info(repo, repo_type=release.kind, files_metadata=True)
+        _check(release, repo, info, private)
+        commit, changed, is_first = _commit(api, release, repo, info)
         if (is_new or is_first) and not private:
             api.update_repo_settings(repo, repo_type=release.kind, visibility="public")
     prefix = "" if release.kind == "model" else f"{release.kind}s/"
@@ -147,12 +153,28 @@ def _create(api: HfApi, release: Release, repo: str) -> bool:
     return True
 
 
-def _commit(api: HfApi, release: Release, repo: str) -> tuple[str, bool, bool]:
+def _check(release: Release, repo: str, info: Any, private: bool) -> None:
+    """Raises `PublishError` where the repository would show what is to be private, or lose what somebody else put
+    there: a release with our mark replaces only what has it too."""
+    if private and not info.private:
+        raise PublishError(
+            f"The {release.kind} {repo} is public, and this was to be private.",
+            hint="Nothing was published. Choose another name, or make it private on the hub first.",
+        )
+    there = {file.rfilename for file in info.siblings or ()} - {*_OF_THE_HUB, *_BEGUN_WITH[release.kind]}
+    is_marked = MARK in (metadata.read(release.card).get("tags") or ())
+    if there and is_marked and MARK not in (info.tags or ()):
+        raise PublishError(
+            f"There is a {release.kind} {repo} that AugmentLM did not make: its files would be lost.",
+            hint="Nothing was published. Choose another name.",
+        )
+
+
+def _commit(api: HfApi, release: Release, repo: str, info: Any) -> tuple[str, bool, bool]:
     """The commit with exactly these files, the version's tag on it; whether it was made now, and whether the version is
     the first: there was nothing before, or all of it without a tag, where publishing was cut short."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    info = api.repo_info(repo, repo_type=release.kind, files_metadata=True)
     tags = {tag.name: tag.target_commit for tag in api.list_repo_refs(repo, repo_type=release.kind).tags}
     additions = {path: CommitOperationAdd(path, _for_upload(content)) for path, content in release.files.items()}
     there = {file.rfilename: file for file in info.siblings or ()}

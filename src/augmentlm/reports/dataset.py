@@ -15,16 +15,19 @@ from typing import Any, TypeVar
 from augmentlm.checks.language import language
 from augmentlm.checks.novelty import rouge_l
 from augmentlm.errors import AugmentLMError, MissingExtraError
+from augmentlm.measures import embed as embedding
 from augmentlm.measures.coverage import nearest
 from augmentlm.measures.diversity import distinct_n, length, self_bleu, spread
-from augmentlm.measures.embed import Embed, embedder
+from augmentlm.measures.embed import Embed
 from augmentlm.measures.projection import FEWEST, tsne
 from augmentlm.reports.dataset_card import card
-from augmentlm.reports.dataset_page import dataset_page
+from augmentlm.reports.dataset_page import NUMBERS, dataset_page
 from augmentlm.reports.page import write
 from augmentlm.runs.rows import Record, Run, read_run
+from augmentlm.runs.run import output_of
+from augmentlm.weights.disk import read_json
 
-PAGE, NUMBERS, CARD = "report.html", "report.json", "README.md"
+PAGE, CARD = "report.html", "README.md"
 
 SAMPLED = 1000
 """Rows that measures are taken over: some compare every row with every other."""
@@ -41,21 +44,35 @@ T = TypeVar("T")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
-def run_report(folder: Path, embed: Callable[[], Embed] = embedder) -> Path:
+def run_report(folder: Path, embed: Callable[[], Embed] | None = None) -> Path:
     """Write `report.html`, `report.json` and the data set's card `README.md` into a run's folder; gives the page.
 
     Without torch or scikit-learn, and when the embedder's weights can't be had, what needs them is left out and a
     sentence says so. Raises `InputError` when there is no run or the folder can't be written.
     """
     run = read_run(folder)
-    numbers = describe(run, embed)
+    numbers = describe(run, embed or embedding.embedder)
     write(folder / NUMBERS, json.dumps(numbers, ensure_ascii=False, indent=1) + "\n")
     write(folder / CARD, card(run, numbers))
     write(folder / PAGE, dataset_page(numbers))
     return folder / PAGE
 
 
-def describe(run: Run, embed: Callable[[], Embed] = embedder) -> dict[str, Any]:
+def is_current(run: Run) -> bool:
+    """Whether a run has its report and card, and they tell of the rows and the file that it has now."""
+    told = read_json(run.folder / NUMBERS)
+    there = all((run.folder / name).is_file() for name in (PAGE, CARD))
+    return there and all(name in told and told[name] == value for name, value in _state(run).items())
+
+
+def keep_current(folder: Path, embed: Callable[[], Embed] | None = None) -> None:
+    """Make the report and the card unless they are current: what a person wrote into the card, such as the licence,
+    stays as long as the rows do. Raises what `run_report` raises."""
+    if not is_current(read_run(folder)):
+        run_report(folder, embed)
+
+
+def describe(run: Run, embed: Callable[[], Embed]) -> dict[str, Any]:
     """Everything that the report says, as JSON."""
     accepted, rejected = run.accepted, run.rejected
     seeds = _some([seed.instruction for seed in run.seeds], SAMPLED)
@@ -63,11 +80,8 @@ def describe(run: Run, embed: Callable[[], Embed] = embedder) -> dict[str, Any]:
     meaning, left_out = _meaning(seeds, made, embed)
     return {
         "name": run.folder.resolve().name,
-        "wanted": run.spec.n,
-        "accepted": len(accepted),
-        "candidates": len(run.records),
+        **_state(run),
         "seeds": len(run.seeds),
-        "ended": run.ended,
         "seconds": round(run.seconds, 1),
         "steps": [asdict(step) for step in run.spec.steps],
         "checks": asdict(run.spec.checks),
@@ -86,6 +100,18 @@ def describe(run: Run, embed: Callable[[], Embed] = embedder) -> dict[str, Any]:
         "left_out": left_out,
         "accepted_rows": [_row(record) for record in _some(accepted, READ)],
         "rejected_rows": [_row(record) for record in _some(rejected, READ)],
+    }
+
+
+def _state(run: Run) -> dict[str, Any]:
+    """What changes when the run goes on, when rows are struck, or when the data set is written as another file: a
+    struck row stays a candidate, so no two states have the same numbers."""
+    return {
+        "wanted": run.spec.n,
+        "accepted": len(run.accepted),
+        "candidates": len(run.records),
+        "ended": run.ended,
+        "file": output_of(run.folder).file,
     }
 
 

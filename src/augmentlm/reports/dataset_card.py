@@ -7,6 +7,7 @@ from typing import Any
 from augmentlm import catalog
 from augmentlm.checks.language import language
 from augmentlm.hub import metadata
+from augmentlm.hub.release import MARK
 from augmentlm.runs.rows import Run
 from augmentlm.tables import FILES
 
@@ -18,7 +19,6 @@ def card(run: Run, numbers: dict[str, Any]) -> str:
     texts = [record.instruction for record in run.accepted]
     languages = sorted({found for text in texts if (found := language(text)) != "other"})
     size = next((name for limit, name in _SIZES if len(texts) < limit), "1M<n<10M")
-    files = [name for name in FILES.values() if (run.folder / name).exists()]
     rejected = numbers["candidates"] - numbers["accepted"]
     title = " ".join(numbers["name"].split())
     front = {
@@ -26,9 +26,9 @@ def card(run: Run, numbers: dict[str, Any]) -> str:
         "language": languages,
         "pretty_name": title,
         "task_categories": ["text-generation"],
-        "tags": ["synthetic", "instruction-tuning", "data-augmentation", "augmentlm"],
+        "tags": ["synthetic", "instruction-tuning", "data-augmentation", MARK],
         "size_categories": [size],
-        "configs": [{"config_name": "default", "data_files": _pattern(name)} for name in files[:1]],
+        "configs": [{"config_name": "default", "data_files": _pattern(FILES[numbers["file"]])}],
     }
     lines = [
         f"# {_inert(title)}",

@@ -10,6 +10,9 @@ from augmentlm.reports.charts import Bar, Part, Point, bars, histogram, paired, 
 from augmentlm.reports.dataset_card import limits
 from augmentlm.reports.page import Figure, Reading, Section, Text, page
 
+NUMBERS = "report.json"
+"""The file beside the page that holds all its numbers."""
+
 _COLOURS = ("c1", "c0")
 _SHORT = re.compile(r"((?:sha256|commit):[0-9a-f]{12})[0-9a-f]+")
 """A digest, of which the page shows the beginning; report.json has it whole."""
@@ -32,7 +35,7 @@ def dataset_page(numbers: dict[str, Any]) -> str:
         _readings("Accepted rows to read", numbers["accepted_rows"], numbers["accepted"]),
         _readings("Rejected rows to read", numbers["rejected_rows"], numbers["candidates"] - numbers["accepted"]),
     ]
-    return page(f"Data set run: {numbers['name']}", lead, sections)
+    return page(f"Data set run: {numbers['name']}", lead, sections, NUMBERS)
 
 
 def _tiles(numbers: dict[str, Any]) -> list[tuple[str, str]]:

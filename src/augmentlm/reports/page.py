@@ -19,7 +19,7 @@ from typing import Any
 from augmentlm.errors import unwritable
 
 SHOWN_ROWS = 40
-"""Numbers of a figure that the page shows as a table; the CSV has them all."""
+"""Numbers of a figure that the page shows as a table; a file beside it has them all."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
@@ -72,12 +72,15 @@ class Section:
         return re.sub(r"\W+", "-", self.title.lower()).strip("-")
 
 
-def page(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
-    """The whole page. Titles, paragraphs and rows are plain text."""
+def page(title: str, lead: Sequence[str], sections: Sequence[Section], numbers: str = "") -> str:
+    """The whole page. Titles, paragraphs and rows are plain text.
+
+    `numbers` is the file that has the numbers of every figure; without it each figure has a CSV of its own.
+    """
     style = resources.files("augmentlm.reports")
     css = "".join(style.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "chart.css"))
     links = "".join(f'<a href="#{each.anchor}">{escape(each.title)}</a>' for each in sections)
-    body = "".join(map(_section, sections))
+    body = "".join(_section(each, numbers) for each in sections)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -112,24 +115,25 @@ def standalone(svg: str) -> str:
     return f"{svg[:start]}<style>{css}</style>{svg[start:]}\n"
 
 
-def _section(section: Section) -> str:
+def _section(section: Section, numbers: str) -> str:
     parts = [f'<section><h2 id="{section.anchor}">{escape(section.title)}</h2>\n', _paragraphs(section.paragraphs)]
     if section.tiles:
         tiles = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>" for name, value in section.tiles)
         parts.append(f'<dl class="tiles">{tiles}</dl>\n')
     if section.figures:
-        parts.append(f'<div class="figures">\n{"".join(map(_figure, section.figures))}</div>\n')
+        figures = "".join(_figure(each, numbers or f"{each.name}.csv") for each in section.figures)
+        parts.append(f'<div class="figures">\n{figures}</div>\n')
     if section.readings:
         parts.append(f'<ul class="rows">\n{"".join(map(_reading, section.readings))}</ul>\n')
     return "".join([*parts, "</section>\n"])
 
 
-def _figure(figure: Figure) -> str:
+def _figure(figure: Figure, numbers: str) -> str:
     header = "".join(f"<th>{escape(name)}</th>" for name in figure.columns)
     shown = figure.rows[:SHOWN_ROWS]
     body = "".join(f"<tr>{''.join(f'<td>{escape(_written(cell))}</td>' for cell in row)}</tr>" for row in shown)
     more = len(figure.rows) - len(shown)
-    rest = f'<p class="note">… and {more:,} more in {escape(figure.name)}.csv</p>' if more else ""
+    rest = f'<p class="note">… and {more:,} more in {escape(numbers)}</p>' if more else ""
     # A keyboard scrolls what it can reach.
     region = f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(figure.title)}: numbers">'
     table = f"{region}<table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table></div>{rest}"

@@ -23,6 +23,7 @@ from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import EngineError
 from augmentlm.hardware import cores
 from augmentlm.tasks import Pair, Task, TaskInput
+from augmentlm.weights.pulled import find
 
 PROMPTS = 4
 """The first one is the warm-up and doesn't count."""
@@ -78,7 +79,7 @@ def measure_here(
     augmenter = system.load(task, pool)
     results = [augmenter(value, temperature=0.0, seed=0) for value in inputs]
     counted = results[1:] or results
-    entry = None if system.endpoint else catalog.model(system.model)
+    entry = None if system.endpoint else find(system.model)
     found = Speed(
         ttft_s=round(statistics.median(each.ttft_s for each in counted), 3),
         seconds=round(statistics.median(each.seconds for each in counted), 3),

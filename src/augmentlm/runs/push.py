@@ -29,13 +29,15 @@ def push(folder: Path, name: str, *, private: bool = True, token: str | None = N
 def release_of(folder: Path, name: str) -> Release:
     """The data set of a run with its card, its report and its rejects; its version counts and names the rows.
 
-    The card must have been written (`reports.dataset.run_report`). Raises `InputError`.
+    The card must have been written (`reports.dataset.keep_current`). Raises `InputError`.
     """
     if not (folder / CARD).is_file():
         raise InputError("The data set has no card yet.", hint="Show its report first.")
     rows = len(read_run(folder).accepted)
-    found = [folder / CARD, folder / "report.html", folder / REJECTED]
     data = folder / tables.FILES[output_of(folder).file]
+    if not data.exists():  # the run was killed before it wrote one
+        raise InputError("The data set is not written yet.", hint="Go on with its run first.")
+    found = [folder / name for name in (CARD, "report.html", "report.json", REJECTED)]
     found += sorted(path for path in data.rglob("*") if path.is_file()) if data.is_dir() else [data]
     files = {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
     hasher = hashlib.sha256()

@@ -75,7 +75,7 @@ class Push:
         yield from self._push(name, repo, True, signed_in.token, language)
 
     def _push(self, name: Any, repo: Any, private: bool, token: str | None, language: str) -> Iterator[str]:
-        from augmentlm.reports.dataset import CARD, run_report
+        from augmentlm.reports.dataset import keep_current
         from augmentlm.runs.push import push
 
         folder = self._find(name)
@@ -83,8 +83,7 @@ class Push:
             return
         yield markup.note(say(language, "dataset.push_sending"))
         try:
-            if not (folder / CARD).is_file():
-                run_report(folder)
+            keep_current(folder)
             done = push(folder, str(repo or "").strip(), private=private, token=token)
         except Exception as error:  # whatever it is, the page says it in a sentence
             report(error)

@@ -150,14 +150,18 @@ class Shelf:
 
     def open(self, name: Any, language: str) -> Shown:
         """Everything about a run; of none, nothing."""
+        from augmentlm.reports.dataset import PAGE, is_current
+
         folder = self.find(name)
         if folder is None:
             return {self.chosen: self._list(None, language), self.inside: gr.update(visible=False), self.problem: ""}
         try:
             run, output = read_run(folder), output_of(folder)
+            told = is_current(run)
         except AugmentLMError as error:
             return {self.problem: markup.error(error, language), self.inside: gr.update(visible=True)}
-        data, page = folder / tables.FILES[output.file], folder / "report.html"
+        data = folder / tables.FILES[output.file]
+        page = self._handed_out(folder / PAGE) if told else None  # one of earlier rows is not handed out
         return {
             self.chosen: self._list(name, language),
             self.inside: gr.update(visible=True),
@@ -171,7 +175,7 @@ class Shelf:
             self.with_seeds: output.with_seeds,
             self.provenance: output.provenance,
             self.download: gr.update(value=self._handed_out(data), interactive=data.exists()),
-            self.report: gr.update(value=self._handed_out(page), visible=page.is_file()),
+            self.report: gr.update(value=page, visible=told),
             self.charts: "",
             self.problem: "",
         }
