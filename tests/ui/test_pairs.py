@@ -109,7 +109,7 @@ def test_the_file_holds_the_rows_as_they_were_edited(grow) -> None:
     new[2] |= {"response": "  "}
     lines = [json.loads(line) for line in _file(new, "en")[0].splitlines()]
     assert [line["instruction"] for line in lines] == ["Edited by hand.", new[2]["instruction"]]
-    assert lines[0]["model"] == "qwen2.5-coder-1.5b-instruct"
+    assert lines[0]["model"] == "augmentlm-1.5b-pair"
 
 
 def test_nothing_to_download_is_said() -> None:
