@@ -252,3 +252,9 @@ def test_without_a_gpu_or_the_packages_for_it_the_usual_model_is_taken(downloade
     downloaded(ram=64, gpu=24)
     monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "torch" else object())
     assert best_model("refine") == catalog.usual_model("refine")
+
+
+def test_an_engine_that_only_the_usual_model_runs_on_takes_the_usual_model(downloaded):
+    downloaded(ram=64, gpu=24)
+    assert best_model("refine", engine="llamacpp") == catalog.usual_model("refine")
+    assert best_model("refine", quantization="nf4") == LARGE

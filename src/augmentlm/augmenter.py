@@ -54,7 +54,7 @@ def load(
         raise InputError(f"There is no task called {task!r}.", hint=f"Choose one of {', '.join(TASKS)}.")
     if endpoint:
         return Augmenter(task, remote(endpoint, model, api_key))
-    entry = find(model, progress=progress) if model else best_model(task)
+    entry = find(model, progress=progress) if model else best_model(task, engine, quantization)
     if task not in entry.tasks:
         able = ", ".join(candidate.name for candidate in catalog.models_for(task))
         raise InputError(f"{entry.name} can't do {task}.", hint=f"These can: {able}.")
@@ -62,8 +62,9 @@ def load(
     return Augmenter(task, LocalModel(entry, chosen, pool or default_pool(), progress))
 
 
-def best_model(task: Task) -> Model:
-    """The largest published model that is downloaded and fits a GPU here; otherwise the task's usual one."""
+def best_model(task: Task, engine: str | None = None, quantization: str | None = None) -> Model:
+    """The largest published model that is downloaded and runs on a GPU here, in the way asked for if one was; otherwise
+    the task's usual one."""
     machine = inspect()
     published = [
         entry
@@ -71,8 +72,9 @@ def best_model(task: Task) -> Model:
         if entry.family in ("hub-7b", "hub-1.5b") and is_cached(entry.artifact)
     ]
     for entry in sorted(published, key=lambda entry: -entry.shape.parameters) if machine.gpus else ():
-        with suppress(DoesNotFitError, MissingExtraError):  # it may have been downloaded for another machine
-            if plan(entry, machine).device == "cuda":
+        # It may have been downloaded for another machine, or the way asked for may be one of the usual model alone.
+        with suppress(DoesNotFitError, MissingExtraError, InputError):
+            if plan(entry, machine, engine=engine, quantization=quantization).device == "cuda":
                 return entry
     return catalog.usual_model(task)
 

@@ -49,6 +49,23 @@ def test_a_prompt_that_cannot_be_worked_on_is_named(tmp_path):
         file_prompts("refine", path)
 
 
+@pytest.mark.parametrize(("task", "folder"), [("refine", "refine"), ("expand", "expand"), ("pair", "families")])
+def test_an_own_row_without_its_text_is_named(tmp_path, task, folder):
+    held_out = next(f"own-{number}" for number in range(100) if split_of(f"own-{number}") == "dev")
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "own.jsonl").write_text(f'{{"id": "{held_out}"}}\n', encoding="utf-8")
+    with pytest.raises(InputError, match=held_out):
+        dev_prompts(task, tmp_path)
+
+
+def test_an_own_row_needs_no_category(tmp_path):
+    held_out = next(f"own-{number}" for number in range(100) if split_of(f"own-{number}") == "dev")
+    (tmp_path / "refine").mkdir()
+    row = f'{{"id": "{held_out}", "raw": "dogs"}}\n'
+    (tmp_path / "refine" / "own.jsonl").write_text(row, encoding="utf-8")
+    assert [(prompt.value, prompt.category) for prompt in dev_prompts("refine", tmp_path)] == [("dogs", None)]
+
+
 def test_there_are_no_dev_prompts_to_respond_to():
     with pytest.raises(InputError, match="respond"):
         dev_prompts("respond", DATA)

@@ -238,4 +238,6 @@ def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     report = parser.add_argument_group("report", "of every task in --out; without TASK and SYSTEM, of what is there")
     report.add_argument("--report", type=Path, metavar="FILE.html", help="a page with pictures, and a folder of CSV")
     report.add_argument("--results", type=Path, metavar="FILE.md", help="the same as Markdown with pictures beside it")
-    report.add_argument("--baseline", metavar="MODEL", help="writes by Self-Instruct; default: the first system's base")
+    report.add_argument(
+        "--baseline", metavar="MODEL", help="writes by Self-Instruct; default: the first base that responds"
+    )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from augmentlm.distill.sets import family_of, read_rows
+from augmentlm.distill.sets import family_of, read_rows, text_of
 from augmentlm.measures.embed import Embed
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Kinds:
         members: dict[str, list[str]] = {}
         category: dict[str, str] = {}
         for row in read_rows(data / "expand", "dev"):
-            members.setdefault(family_of(row["id"]), []).append(row["instruction"])
-            category[family_of(row["id"])] = row["category"]
+            members.setdefault(family_of(row["id"]), []).append(text_of(row, "instruction"))
+            category[family_of(row["id"])] = str(row.get("category"))
         # One instruction says little of a kind: what stands alone is nobody's family.
         members = {family: texts for family, texts in members.items() if len(texts) > 1}
         category = {family: category[family] for family in members}

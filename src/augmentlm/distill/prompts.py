@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from augmentlm import formats
-from augmentlm.distill.sets import family_of, read_rows
+from augmentlm.distill.sets import family_of, pairs_of, read_rows, text_of
 from augmentlm.errors import InputError
-from augmentlm.tasks import Pair, Task, TaskInput, check_input
+from augmentlm.tasks import Task, TaskInput, check_input
 
 IN_CONTEXT = 2
 """Example pairs of a pair prompt: what the published model was trained on."""
@@ -36,9 +36,9 @@ class Prompt:
 def dev_prompts(task: Task, data: Path) -> list[Prompt]:
     """The held-out prompts of a task from the folder `data`. For `pair`, siblings two by two: two prompts a family."""
     if task == "refine":
-        found = [_of_row(row, row["raw"]) for row in read_rows(data / "refine", "dev")]
+        found = [_of_row(row, text_of(row, "raw")) for row in read_rows(data / "refine", "dev")]
     elif task == "expand":
-        found = [_of_row(row, row["instruction"]) for row in read_rows(data / "expand", "dev")]
+        found = [_of_row(row, text_of(row, "instruction")) for row in read_rows(data / "expand", "dev")]
     elif task == "pair":
         found = [prompt for row in read_rows(data / "families", "dev") for prompt in _sibling_prompts(row)]
     else:
@@ -75,14 +75,14 @@ def fingerprint(prompts: Sequence[Prompt]) -> str:
 
 
 def _sibling_prompts(row: dict[str, Any]) -> Iterator[Prompt]:
-    pairs = [Pair(item["instruction"], item["response"]) for item in row["items"]]
+    pairs = pairs_of(row, "items", IN_CONTEXT)
     for start in range(0, len(pairs) - IN_CONTEXT + 1, IN_CONTEXT):
         context = pairs[start : start + IN_CONTEXT]
-        yield Prompt(f"{row['id']}/{start}-{start + IN_CONTEXT - 1}", context, row["id"], row["category"])
+        yield Prompt(f"{row['id']}/{start}-{start + IN_CONTEXT - 1}", context, row["id"], row.get("category"))
 
 
 def _of_row(row: dict[str, Any], text: str) -> Prompt:
-    return Prompt(row["id"], text, family_of(row["id"]), row["category"])
+    return Prompt(row["id"], text, family_of(row["id"]), row.get("category"))
 
 
 def _checked(task: Task, prompt: Prompt) -> Prompt:
