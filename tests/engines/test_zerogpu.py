@@ -23,7 +23,7 @@ from augmentlm.engines import zerogpu
 from augmentlm.engines.base import Completion, Request
 from augmentlm.engines.limits import Limits
 from augmentlm.engines.scripted import ScriptedEngine
-from augmentlm.errors import EngineError
+from augmentlm.errors import EngineError, InputError
 from augmentlm.machine import inspect, plan
 from augmentlm.tasks import Message
 from augmentlm.ui import build
@@ -165,6 +165,30 @@ def test_what_fails_on_the_gpu_fails_here_after_the_rows_before_it(monkeypatch):
     assert next(rows)[0] == 0
     with pytest.raises(EngineError, match="ran out of GPU memory"):
         next(rows)
+
+
+@pytest.mark.parametrize("verb", ["stream", "generate"])
+def test_an_error_of_the_other_process_comes_as_what_can_be_sent(monkeypatch, verb):
+    class Failing(ScriptedEngine):
+        def stream(self, request, stop):
+            raise InputError("The text is too long.", hint="Shorten it.")
+            yield
+
+        def generate(self, requests, stop):
+            raise InputError("The text is too long.", hint="Shorten it.")
+            yield
+
+    monkeypatch.setattr(zerogpu, "_engines", {ARTIFACT: Failing()})
+    asked = request() if verb == "stream" else (request(),)
+    sent = [item for item in getattr(zerogpu, f"{verb}_on_gpu")(ARTIFACT, asked) if item]
+    (error,) = pickle.loads(pickle.dumps(sent))
+    assert (type(error), error.message, error.hint) == (InputError, "The text is too long.", "Shorten it.")
+    with pytest.raises(InputError, match="The text is too long"):
+        list(
+            getattr(zerogpu.ZeroGpuEngine(ARTIFACT), verb)(
+                request() if verb == "stream" else [request()], threading.Event()
+            )
+        )
 
 
 def test_a_model_that_was_not_loaded_at_the_start_is_a_sentence(monkeypatch):

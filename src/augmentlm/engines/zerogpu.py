@@ -20,7 +20,7 @@ from augmentlm.engines.base import Completion, Engine, Request
 from augmentlm.engines.limits import LimitedPool, Limits
 from augmentlm.engines.loading import load as load_usual
 from augmentlm.engines.transformers import TransformersEngine
-from augmentlm.errors import EngineError
+from augmentlm.errors import AugmentLMError, EngineError
 from augmentlm.machine import Plan
 from augmentlm.weights import Progress, fetch_model
 
@@ -119,14 +119,21 @@ def seconds_of_rows(artifact: str, requests: tuple[Request, ...]) -> int:
 
 
 @spaces.GPU(duration=seconds_of_stream)
-def stream_on_gpu(artifact: str, request: Request) -> Iterator[str | Completion]:
-    """One text, where there is a GPU."""
-    yield from _engines[artifact].stream(request, threading.Event())
+def stream_on_gpu(artifact: str, request: Request) -> Iterator[str | Completion | AugmentLMError]:
+    """One text, where there is a GPU. An error comes as the last item: of what is raised the platform sends the class's
+    name alone."""
+    try:
+        yield from _engines[artifact].stream(request, threading.Event())
+    except AugmentLMError as error:
+        yield error
 
 
 @spaces.GPU(duration=seconds_of_rows)
-def generate_on_gpu(artifact: str, requests: tuple[Request, ...]) -> Iterator[tuple[int, Completion] | None]:
-    """Many texts, where there is a GPU; None whenever no row has ended for a moment: a call can be left at a yield."""
+def generate_on_gpu(
+    artifact: str, requests: tuple[Request, ...]
+) -> Iterator[tuple[int, Completion] | AugmentLMError | None]:
+    """Many texts, where there is a GPU; None whenever no row has ended for a moment: a call can be left at a yield. An
+    error comes as the last item."""
     came: queue.SimpleQueue[Any] = queue.SimpleQueue()
     left = threading.Event()
     end = object()
@@ -144,6 +151,8 @@ def generate_on_gpu(artifact: str, requests: tuple[Request, ...]) -> Iterator[tu
             while (row := _next(came)) is not end:
                 yield row
             writing.result()  # raises what it ran into
+        except AugmentLMError as error:
+            yield error
         finally:
             left.set()
 
@@ -159,11 +168,16 @@ def _cancelled(request: Request, text: str = "") -> Completion:
     return Completion(text, "cancelled", 0, 0, 0.0, 0.0, request.sampling.seed)
 
 
-def _borrowed(call: Callable[[], Iterator[Any]]) -> Generator[Any, None, None]:
-    """What a call on the GPU yields; the platform's refusals (quota, queue, time) as a sentence."""
+def _borrowed(call: Callable[[], Any]) -> Generator[Any, None, None]:
+    """What a call on the GPU yields; an error that it ends with is raised, and the platform's refusals (quota, queue,
+    time) as a sentence."""
     import gradio as gr
 
     try:
-        yield from call()
+        with closing(call()) as made:
+            for item in made:
+                if isinstance(item, AugmentLMError):
+                    raise item
+                yield item
     except gr.Error as error:
         raise EngineError(f"The shared GPU was not given: {error.message}", retryable=True) from error
