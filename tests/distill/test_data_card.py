@@ -30,6 +30,8 @@ def cells(first: str, columns: int) -> list[list[str]]:
         "corrected-again/refine",
         "corrected-again/expand",
         "corrected-again/pair",
+        "corrected-later/expand",
+        "corrected-later/pair",
     ],
 )
 def test_the_card_counts_what_is_there(name: str) -> None:
