@@ -13,7 +13,7 @@ from augmentlm import catalog
 from augmentlm.catalog import Model, Sampling
 from augmentlm.checks import Finding, assess
 from augmentlm.engines.base import Completion, Request
-from augmentlm.engines.chat_api import RefusedError
+from augmentlm.engines.chat_api import is_about_row
 from augmentlm.engines.pool import EnginePool, default_pool
 from augmentlm.errors import AugmentLMError, DoesNotFitError, InputError, MissingExtraError
 from augmentlm.machine import Purpose, inspect, plan
@@ -143,7 +143,7 @@ class Augmenter:
             try:
                 checked = check_input(self.task, value)
             except InputError as error:
-                yield self._refused(index, value, error)
+                yield self.without_text(value, Finding("input", str(error)), index)
                 continue
             rows += [(index, checked, self._request(checked, settings, sample)) for sample in range(n)]
         if rows:
@@ -227,7 +227,7 @@ class Augmenter:
                             yield result
                     except AugmentLMError as error:
                         failure = failure or error
-                        waiting = waiting if _of_single_rows(error) else []
+                        waiting = waiting if is_about_row(error) else []
                 if not waiting:
                     break
         # Of rows that were to be tried again when the engine failed or was stopped.
@@ -282,7 +282,8 @@ class Augmenter:
             index=index,
         )
 
-    def _refused(self, index: int, value: TaskInput, error: InputError) -> Result:
+    def without_text(self, value: TaskInput, why: Finding, index: int = 0) -> Result:
+        """The result of an input that nothing was written for."""
         return Result(
             task=self.task,
             model=self.model,
@@ -292,7 +293,7 @@ class Augmenter:
             output=None,
             text="",
             finish="stop",
-            findings=(Finding("input", str(error)),),
+            findings=(why,),
             prompt_tokens=0,
             completion_tokens=0,
             ttft_s=0.0,
@@ -300,8 +301,3 @@ class Augmenter:
             seed=None,
             index=index,
         )
-
-
-def _of_single_rows(error: AugmentLMError) -> bool:
-    """Whether the others may go well: a text is too long, or a server takes no part in a request."""
-    return isinstance(error, InputError) or isinstance(error.__cause__, RefusedError)

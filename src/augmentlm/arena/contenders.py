@@ -66,8 +66,7 @@ def resolve(name: str, task: Task) -> str:
     family = ALIASES.get(name)
     if family is None:
         return name
-    usual = catalog.usual_model(task)  # first, as a family may have two sizes of it
-    found = next((model.name for model in (usual, *catalog.models_for(task)) if model.family == family), None)
+    found = next((model.name for model in catalog.models_for(task) if model.family == family), None)
     if found is None:
         raise InputError(f"The {name} family has no model for {task}.", hint="`augmentlm models` lists the models.")
     return found

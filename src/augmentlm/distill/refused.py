@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
-from augmentlm.engines.chat_api import RefusedError
+from augmentlm.engines.chat_api import is_about_row
 from augmentlm.errors import EngineError, InputError
 
 PLAIN = "Name three fruits."
@@ -51,7 +51,7 @@ def made_or_refused(
                     done.add(row)
                     yield row, each
         except (EngineError, InputError) as error:
-            if not _about_a_row(error):
+            if not is_about_row(error):
                 raise
             failure = error
         if failure is None:
@@ -67,8 +67,3 @@ def made_or_refused(
             done.add(batch[0])
             yield batch[0], Refusal(str(failure))
         waiting = [row for row in waiting if row not in done]
-
-
-def _about_a_row(failure: EngineError | InputError) -> bool:
-    """Whether the fault may lie in a row: it is too long, or a server took no part in it."""
-    return isinstance(failure, InputError) or isinstance(failure.__cause__, RefusedError)

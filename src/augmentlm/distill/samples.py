@@ -196,28 +196,9 @@ def _made(
     with closing(made_or_refused(places, make, plain, stop)) as found:
         for place, each in found:
             if isinstance(each, Refusal):
-                yield place, _without_text(augmenter, prompts[place[0]], each)
+                yield place, augmenter.without_text(prompts[place[0]].value, Finding("refused", each.reason))
             else:
                 yield place, each
-
-
-def _without_text(augmenter: Augmenter, prompt: Prompt, refusal: Refusal) -> Result:
-    return Result(
-        task=augmenter.task,
-        model=augmenter.model,
-        engine=augmenter.engine,
-        quantization=augmenter.quantization,
-        input=prompt.value,
-        output=None,
-        text="",
-        finish="stop",
-        findings=(Finding("refused", refusal.reason),),
-        prompt_tokens=0,
-        completion_tokens=0,
-        ttft_s=0.0,
-        seconds=0.0,
-        seed=None,
-    )
 
 
 def _kept(

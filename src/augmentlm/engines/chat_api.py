@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from augmentlm.engines.base import Finish, Request
-from augmentlm.errors import EngineError, InputError
+from augmentlm.errors import AugmentLMError, EngineError, InputError
 from augmentlm.tasks import clean
 
 KEY_VARIABLE = "AUGMENTLM_API_KEY"
@@ -47,6 +47,12 @@ class RefusedError(EngineError):
     def __init__(self, message: str, *, hint: str = "", fields: Collection[str] = ()) -> None:
         super().__init__(message, hint=hint)
         self.fields = fields
+
+
+def is_about_row(failure: AugmentLMError) -> bool:
+    """Whether what an engine raised may be the fault of one row, and others may go well: its text is too long, or a
+    server takes no part in it."""
+    return isinstance(failure, InputError) or isinstance(failure.__cause__, RefusedError)
 
 
 @dataclass(frozen=True)

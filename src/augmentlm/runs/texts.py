@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from augmentlm.augmenter import Augmenter
-from augmentlm.engines.chat_api import RefusedError
+from augmentlm.engines.chat_api import is_about_row
 from augmentlm.errors import EngineError, InputError, StoppedError
 from augmentlm.results import Result
 from augmentlm.runs.journal import Text
@@ -71,13 +71,13 @@ class Maker:
                 if not (done or self._answered or _may_pass(failure)):
                     raise failure
                 size = max(1, len(batch) // 2)
-            elif self._answered and not _is_about_row(failure) and tries < RETRIES:
+            elif self._answered and not is_about_row(failure) and tries < RETRIES:
                 self._pause(FIRST_WAIT * 2**tries)
                 tries += 1
             else:
                 self._refused += 1
                 # Where it never worked, or works no longer for anything, the fault is not this row's.
-                if self._refused >= MOST_REFUSED or not (self._answered or _is_about_row(failure)):
+                if self._refused >= MOST_REFUSED or not (self._answered or is_about_row(failure)):
                     raise failure
                 waiting.remove(batch[0])
                 tries = 0
@@ -106,12 +106,7 @@ class Maker:
 
 def _may_pass(failure: EngineError | InputError) -> bool:
     """Whether fewer rows may get through where many did not."""
-    return _is_about_row(failure) or (isinstance(failure, EngineError) and failure.retryable)
-
-
-def _is_about_row(failure: EngineError | InputError) -> bool:
-    """Whether the fault lies in a row: it is too long, or a server took no part in it."""
-    return isinstance(failure, InputError) or isinstance(failure.__cause__, RefusedError)
+    return is_about_row(failure) or (isinstance(failure, EngineError) and failure.retryable)
 
 
 def _text(row: Wanted, result: Result) -> Text:
