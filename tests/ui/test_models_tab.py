@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import replace
+from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
 from augmentlm import catalog
@@ -18,6 +20,7 @@ from tiny_weights import BODY, HUB_PATH, artifact
 
 GB = 1024**3
 SMALL = Machine(4 * GB, 3 * GB, 80 * GB, 2, frozenset())
+ANNA = SimpleNamespace(session_hash="anna")
 LARGE = Machine(64 * GB, 60 * GB, 800 * GB, 16, frozenset(), (Gpu("NVIDIA <A>", 24 * GB, 23 * GB, 8.9),))
 
 
@@ -31,8 +34,6 @@ def tiny(monkeypatch) -> catalog.Model:
 
 @pytest.fixture
 def tab(context, request):
-    import gradio as gr
-
     with gr.Tab() as page:
         return _Models(context(local=getattr(request, "param", True)), page)
 
@@ -121,6 +122,20 @@ def test_a_download_that_fails_says_why(server, tiny, tab) -> None:
     server.put(HUB_PATH, bytes(len(BODY)))
     assert "wrong digest" in list(tab._download(tiny, threading.Event(), "en"))[-1]
     assert tab._refresh("en")[tab.cards[0].download]["visible"]
+
+
+def test_a_download_that_never_began_says_so_and_can_be_asked_for_again(tiny, tab) -> None:
+    events = {event.name: event for event in gr.context.Context.root_block.fns.values()}
+    [card] = tab.cards
+    begun = events["begin"].fn(ANNA, "en")
+    assert "Starting…" in begun[card.note] and begun[card.cancel]["visible"]
+    failed = events["fail"]
+    assert failed.trigger_only_on_failure and failed.trigger_after == events["download"]._id
+    assert {card.note, card.download, card.cancel} <= set(failed.outputs)
+    for language, said in (("en", "This did not begin"), ("zh", "未能开始")):
+        shown = failed.fn(ANNA, language)
+        assert said in shown[card.note]
+        assert shown[card.download]["visible"] and not shown[card.cancel]["visible"]
 
 
 @pytest.mark.parametrize("tab", [False], indirect=True)

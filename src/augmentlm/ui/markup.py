@@ -95,6 +95,11 @@ def error(problem: BaseException, language: str) -> str:
     return f'<div class="alm-note error" role="alert"><strong>{escape(message)}</strong> {escape(hint)}</div>'
 
 
+def not_begun(language: str) -> str:
+    """Of what never came to its turn. Gradio says why, in a box that goes away and in English alone."""
+    return note(say(language, "common.not_begun"), "warn")
+
+
 def waiting(language: str, told: Told | None) -> str:
     """Instead of results, while the weights come."""
     if told is None or told.done >= told.total:

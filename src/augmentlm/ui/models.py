@@ -108,16 +108,23 @@ class _Models:
             # Models may share their weights, so all cards are drawn anew.
             return {**self._refresh(language), card.cancel: gr.update(visible=False)}
 
+        def fail(request: gr.Request, language: str) -> Shown:
+            """The download never came to its turn, as when the queue is full."""
+            cancel(request)
+            back = {card.cancel: gr.update(visible=False), card.note: markup.not_begun(language)}
+            return {**self._refresh(language), **back}
+
         def cancel(request: gr.Request) -> None:
             context.stops.stop(session(request), place)
 
-        language = context.language
-        (
-            card.download.click(begin, language, [card.download, card.cancel, card.note], queue=False, **PRIVATE)
-            .then(download, language, card.note, concurrency_limit=None, **PRIVATE)
-            .then(finish, language, [*self._changing, card.cancel], queue=False, **PRIVATE)
+        language, private = context.language, {"queue": False, **PRIVATE}
+        ended = [*self._changing, card.cancel]
+        downloading = card.download.click(begin, language, [card.download, card.cancel, card.note], **private).then(
+            download, language, card.note, concurrency_limit=None, **PRIVATE
         )
-        card.cancel.click(cancel, queue=False, **PRIVATE)
+        downloading.then(finish, language, ended, **private)
+        downloading.failure(fail, language, [*ended, card.note], **private)
+        card.cancel.click(cancel, **private)
 
     def _download(self, model: Model, flag: threading.Event, language: str) -> Iterator[str]:
         """Fetch a model's weights; yields what its card says meanwhile and in the end."""
