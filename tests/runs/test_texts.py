@@ -8,20 +8,21 @@ from collections import Counter
 
 import pytest
 
-from augmentlm.engines import endpoint
+from augmentlm.engines import endpoint, refused
 from augmentlm.engines.base import Request
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import EngineError, StoppedError
-from augmentlm.runs import texts
+from augmentlm.runs.rows import read_run
 from augmentlm.runs.run import Using, run
 from engines.chat_server import environment, in_turn, refuse, say, serve_chats  # noqa: F401
 from scripted_cli import ScriptedPool
+from scripted_refusals import RefusingEngine, filtered, too_long
 from scripted_run import dreamed
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch) -> None:
-    monkeypatch.setattr(texts, "FIRST_WAIT", 0.001)
+    monkeypatch.setattr(refused, "FIRST_WAIT", 0.001)
 
 
 class Stumbling(ScriptedEngine):
@@ -80,8 +81,46 @@ def test_a_row_that_an_engine_never_takes_is_a_reject_and_the_rest_goes_on(work)
     assert "I do not like" in next(record.evidence for record in found.rejected if record.code == "refused")
 
 
+FILTERED = [f"{verb} the forbidden boat" for verb in ("Paint", "Sell", "Sink", "Tow", "Hide", "Name")]
+
+
+def forbidden(request: Request) -> bool:
+    return "forbidden" in request.messages[-1].content
+
+
+@pytest.mark.parametrize("seeds", [["Paint two hens", *FILTERED], FILTERED], ids=["the last rows", "all rows"])
+@pytest.mark.parametrize(("fault", "code"), [(filtered, "refused"), (too_long, "input")])
+def test_a_run_whose_last_rows_are_all_refused_ends_with_them_as_rejects(work, seeds, fault, code) -> None:
+    engine = RefusingEngine(dreamed, forbidden, fault)
+    found, told = work(engine, seeds=seeds, steps=["refine"], n=len(seeds))
+    gone = [record for record in found.rejected if "forbidden" in record.seed.instruction]
+    assert {record.seed.instruction for record in gone} == set(FILTERED)
+    assert {(record.code, record.evidence) for record in gone} == {(code, str(fault()))}
+    assert told[-1].ended.startswith("Exhausted") and f"{len(gone)} {code}" in told[-1].ended
+    count = len(engine.asked)
+    again, _ = work(engine, seeds=seeds, steps=["refine"], n=len(seeds))
+    assert again.records == found.records and len(engine.asked) == count
+
+
+def test_a_run_whose_last_rows_an_engine_always_stumbles_over_ends_when_it_goes_on(work) -> None:
+    seeds = ["Paint two hens", *FILTERED[:2]]
+    fault = lambda: EngineError("This one I do not like.")  # noqa: E731
+    with pytest.raises(StoppedError):
+        work(RefusingEngine(dreamed, forbidden, StoppedError), seeds=seeds, steps=["refine"], n=3)
+    found, told = work(RefusingEngine(dreamed, forbidden, fault), seeds=seeds, steps=["refine"], n=3)
+    assert {record.code for record in found.rejected if "forbidden" in record.seed.instruction} == {"refused"}
+    assert told[-1].ended
+
+
+def test_an_engine_that_refuses_everything_rejects_no_row(work, out) -> None:
+    engine = RefusingEngine(dreamed, lambda request: True)
+    with pytest.raises(EngineError, match="content filter"):
+        work(engine, n=20)
+    assert not read_run(out).records
+
+
 def test_stop_ends_the_pause_before_another_try(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(texts, "FIRST_WAIT", 60)
+    monkeypatch.setattr(refused, "FIRST_WAIT", 60)
     stop = threading.Event()
 
     def script(request: Request) -> str:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from augmentlm.augmenter import Augmenter
 from augmentlm.distill import rows
-from augmentlm.distill.refused import PLAIN, Refusal, made_or_refused
 from augmentlm.distill.samples import Sample, Told
+from augmentlm.engines.refused import PLAIN, Refusal, made_or_refused
 from augmentlm.measures.length_control import length_controlled
 from augmentlm.measures.statistics import rate, wilson
 from augmentlm.tasks import Pair, Task, clean, format_pairs

@@ -17,9 +17,9 @@ from augmentlm.catalog import Sampling
 from augmentlm.checks import Finding, assess
 from augmentlm.distill import rows
 from augmentlm.distill.prompts import Prompt
-from augmentlm.distill.refused import PLAIN, Refusal, made_or_refused
 from augmentlm.engines.base import Finish
 from augmentlm.engines.pool import EnginePool
+from augmentlm.engines.refused import Refusal, made_or_refused, plain_input
 from augmentlm.errors import EngineError, InputError
 from augmentlm.machine import Purpose
 from augmentlm.results import Result
@@ -33,8 +33,6 @@ Told = Callable[[str, int, int], None]
 
 Place = tuple[str, int]
 """The id of a prompt and the number of one of its samples."""
-
-_PLAIN_PAIRS = [Pair(PLAIN, "Apple, pear, plum."), Pair("Name two birds.", "Wren, robin.")]
 
 
 @dataclass(frozen=True)
@@ -190,8 +188,7 @@ def _made(
                         yield lacking[names[result.index]].pop(0), result
 
     def plain(place: Place) -> Iterable[object]:
-        value = _PLAIN_PAIRS if augmenter.task == "pair" else PLAIN
-        return augmenter.batch([value], stop=stop, max_tokens=max_tokens)
+        return augmenter.batch([plain_input(augmenter.task)], stop=stop, max_tokens=max_tokens)
 
     with closing(made_or_refused(places, make, plain, stop)) as found:
         for place, each in found:

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from augmentlm.augmenter import Augmenter
-from augmentlm.engines.chat_api import is_about_row
-from augmentlm.errors import EngineError, InputError, StoppedError
+from augmentlm.engines.refused import Patience, Refusal, made_or_refused, plain_input
+from augmentlm.errors import InputError, StoppedError
 from augmentlm.results import Result
 from augmentlm.runs.journal import Text
 from augmentlm.tasks import Message, TaskInput
 
 RETRIES = 5
-FIRST_WAIT = 1.0
-"""Seconds before a row is asked for again; doubled each time."""
+"""How often a row that fails alone is asked for again, where the fault may pass."""
 
-MOST_REFUSED = 4
-"""After this many rows in a row that an engine would not work on, it is taken to refuse them all."""
+_PLAIN_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -33,14 +31,13 @@ class Wanted:
 
 
 class Maker:
-    """Makes texts with one augmenter. `answered` tells whether it ever gave one."""
+    """Makes texts with one augmenter."""
 
     def __init__(self, augmenter: Augmenter, sampling: dict[str, object], stop: threading.Event) -> None:
         self._augmenter = augmenter
         self._sampling = sampling
         self._stop = stop
-        self._answered = False
-        self._refused = 0
+        self._patience = Patience(RETRIES)
 
     def make(self, wanted: Sequence[Wanted]) -> Iterator[Text]:
         """The texts as they finish. When memory runs out or a server stumbles, what is missing is asked for again in
@@ -48,65 +45,33 @@ class Maker:
 
         Raises `StoppedError` when stopped, and what the engine raised when it gives nothing at all any more.
         """
-        waiting = list(wanted)
-        size, tries = len(waiting), 0
-        while waiting:
-            batch = waiting[:size]
-            done: set[str] = set()
-            failure: EngineError | InputError | None = None
-            try:
-                for row, result in self._batch(batch):
-                    done.add(row.key)
-                    yield _text(row, result)
-            except (EngineError, InputError) as error:
-                failure = error
-            if self._stop.is_set():
-                raise StoppedError from failure
-            waiting = [row for row in waiting if row.key not in done]
-            if done:
-                self._answered, self._refused, tries = True, 0, 0
-            if failure is None:
-                size *= 2
-            elif done or len(batch) > 1:
-                if not (done or self._answered or _may_pass(failure)):
-                    raise failure
-                size = max(1, len(batch) // 2)
-            elif self._answered and not is_about_row(failure) and tries < RETRIES:
-                self._pause(FIRST_WAIT * 2**tries)
-                tries += 1
-            else:
-                self._refused += 1
-                # Where it never worked, or works no longer for anything, the fault is not this row's.
-                if self._refused >= MOST_REFUSED or not (self._answered or is_about_row(failure)):
-                    raise failure
-                waiting.remove(batch[0])
-                tries = 0
-                yield self._refusal(batch[0], failure)
+        rows = {row.key: row for row in wanted}
 
-    def _batch(self, batch: Sequence[Wanted]) -> Iterator[tuple[Wanted, Result]]:
-        results = self._augmenter.rows(
-            [(row.value, row.seed) for row in batch],
-            contexts=[row.context for row in batch],
-            stop=self._stop,
-            **self._sampling,
-        )
-        with closing(results):  # type: ignore[type-var]
-            for result in results:
-                if result.finish != "cancelled":
-                    yield batch[result.index], result
+        def make(keys: Sequence[str]) -> Generator[tuple[str, Result], None, None]:
+            batch = [rows[key] for key in keys]
+            results = self._rows([(row.value, row.seed) for row in batch], [row.context for row in batch])
+            with closing(results):  # type: ignore[type-var]
+                for result in results:
+                    if result.finish != "cancelled":
+                        yield keys[result.index], result
 
-    def _pause(self, seconds: float) -> None:
-        if self._stop.wait(seconds):
+        def plain(key: str) -> Iterator[Result]:
+            return self._rows([(plain_input(self._augmenter.task), _PLAIN_SEED)])
+
+        with closing(made_or_refused(list(rows), make, plain, self._stop, self._patience)) as found:
+            for key, each in found:
+                yield self._refusal(rows[key], each) if isinstance(each, Refusal) else _text(rows[key], each)
+        if self._stop.is_set():
             raise StoppedError
 
-    def _refusal(self, row: Wanted, failure: EngineError | InputError) -> Text:
-        code = "input" if isinstance(failure, InputError) else "refused"
-        return Text(row.key, self._augmenter.task, "", "stop", 0, 0, 0.0, row.seed, code, str(failure))
+    def _rows(
+        self, rows: Sequence[tuple[TaskInput, int]], contexts: Sequence[tuple[Message, ...]] | None = None
+    ) -> Iterator[Result]:
+        return self._augmenter.rows(rows, contexts=contexts, stop=self._stop, **self._sampling)
 
-
-def _may_pass(failure: EngineError | InputError) -> bool:
-    """Whether fewer rows may get through where many did not."""
-    return is_about_row(failure) or (isinstance(failure, EngineError) and failure.retryable)
+    def _refusal(self, row: Wanted, refusal: Refusal) -> Text:
+        code = "input" if isinstance(refusal.failure, InputError) else "refused"
+        return Text(row.key, self._augmenter.task, "", "stop", 0, 0, 0.0, row.seed, code, refusal.reason)
 
 
 def _text(row: Wanted, result: Result) -> Text:

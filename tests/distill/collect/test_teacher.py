@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from augmentlm.distill import rows
-from augmentlm.distill.refused import PLAIN
 from augmentlm.distill.samples import System
+from augmentlm.engines.refused import PLAIN
 from augmentlm.engines.scripted import echo
 from augmentlm.errors import EngineError, StoppedError
 from augmentlm.tasks import Message

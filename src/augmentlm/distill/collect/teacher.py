@@ -13,10 +13,10 @@ from typing import Any
 
 from augmentlm.augmenter import Augmenter
 from augmentlm.distill import rows
-from augmentlm.distill.refused import PLAIN, Refusal, made_or_refused
 from augmentlm.distill.samples import System
 from augmentlm.engines.base import Completion, Finish
 from augmentlm.engines.pool import EnginePool
+from augmentlm.engines.refused import PLAIN, Refusal, made_or_refused
 from augmentlm.errors import EngineError, StoppedError
 from augmentlm.tasks import Message
 from augmentlm.weights import Progress
