@@ -13,14 +13,13 @@ from augmentlm import catalog
 from augmentlm.catalog import Model, Sampling
 from augmentlm.checks import Finding, assess
 from augmentlm.engines.base import Completion, Request
-from augmentlm.engines.chat_api import is_about_row
 from augmentlm.engines.pool import EnginePool, default_pool
-from augmentlm.errors import AugmentLMError, DoesNotFitError, InputError, MissingExtraError
+from augmentlm.errors import DoesNotFitError, InputError, MissingExtraError
 from augmentlm.machine import Purpose, inspect, plan
 from augmentlm.results import Result, TextStream
 from augmentlm.sources import LocalModel, RemoteModel, remote
 from augmentlm.tasks import TASKS, Message, Task, TaskInput, check_input, parse, render
-from augmentlm.tries import TRIES, another, candidates, surest
+from augmentlm.tries import TRIES, Row, tried
 from augmentlm.weights import Progress, is_cached
 from augmentlm.weights.pulled import find
 
@@ -138,7 +137,7 @@ class Augmenter:
         if n < 1:
             raise InputError(f"{n} results can't be made.", hint="Ask for one or more.")
         settings = self._sampling(sampling)
-        rows: list[tuple[int, TaskInput, Request]] = []
+        rows: list[Row] = []
         for index, value in enumerate(values):
             try:
                 checked = check_input(self.task, value)
@@ -197,48 +196,10 @@ class Augmenter:
             for piece in pieces:
                 yield self._result(0, value, piece, {}) if isinstance(piece, Completion) else piece
 
-    def _batch(self, rows: list[tuple[int, TaskInput, Request]], stop: threading.Event) -> Iterator[Result]:
-        earlier: dict[int, dict[str, str]] = {}
-        rejected: dict[int, Result] = {}  # what a row without a final result has so far
-        waiting = list(range(len(rows)))
-        failure: AugmentLMError | None = None
+    def _batch(self, rows: list[Row], stop: threading.Event) -> Iterator[Result]:
+        times = TRIES if self.task in _TRIED_AGAIN else 1
         with self._source.lease(stop) as engine:
-            for number in range(1, TRIES + 1):
-                requests = [another(rows[place][2], number, rejected.get(place)) for place in waiting]
-                asked, waiting = waiting, []
-                with closing(candidates(engine, requests, self._source.candidates, stop)) as written:
-                    try:
-                        for answer, completions in written:
-                            place = asked[answer]
-                            index, value, request = rows[place]
-                            siblings = earlier.setdefault(index, {})
-                            found = [(self._result(index, value, each, siblings), each) for each in completions]
-                            result = replace(surest(found), tries=number)
-                            if result.finish == "cancelled" and place in rejected:
-                                continue
-                            if number < TRIES and self._again(result, request, stop):
-                                rejected[place] = result
-                                waiting.append(place)
-                                continue
-                            if result.accepted and result.output is not None:
-                                text = result.output if isinstance(result.output, str) else result.output.instruction
-                                siblings[f"result {len(siblings) + 1}"] = text
-                            rejected.pop(place, None)
-                            yield result
-                    except AugmentLMError as error:
-                        failure = failure or error
-                        waiting = waiting if is_about_row(error) else []
-                if not waiting:
-                    break
-        # Of rows that were to be tried again when the engine failed or was stopped.
-        yield from rejected.values()
-        if failure:
-            raise failure
-
-    def _again(self, result: Result, request: Request, stop: threading.Event) -> bool:
-        """Whether another try may give something better: what is most likely alone (temperature 0) stays the same."""
-        by_chance = request.sampling.temperature > 0
-        return self.task in _TRIED_AGAIN and by_chance and not result.accepted and not stop.is_set()
+            yield from tried(engine, rows, self._result, times=times, count=self._source.candidates, stop=stop)
 
     def _sampling(self, wanted: dict[str, Any]) -> Sampling:
         given = {name: value for name, value in wanted.items() if value is not None}

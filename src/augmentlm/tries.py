@@ -9,14 +9,21 @@ had been corrected (rank correlation 0.66).
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
 from augmentlm.engines.base import Completion, Engine, Request
+from augmentlm.engines.chat_api import is_about_row
 from augmentlm.errors import AugmentLMError
 from augmentlm.results import Result
-from augmentlm.tasks import response_span
+from augmentlm.tasks import TaskInput, response_span
+
+Row = tuple[int, TaskInput, Request]
+"""The number of an input, the input, and what is asked of the model for it. Several rows may share an input."""
+
+Judge = Callable[[int, TaskInput, Completion, dict[str, str]], Result]
+"""Gives the result of a completion; the last argument has the input's earlier results, by name."""
 
 TRIES = 3
 """How often a batch asks for a result that a check speaks against. Rows of a batch are written side by side, so that
@@ -27,6 +34,53 @@ _TRIES_APART, _CANDIDATES_APART = 1_000_003, 7_919
 
 _WARMER, _WARMEST = 0.3, 1.0
 """What a try after a near-copy adds to the temperature, and where that ends: cool texts make sense, warm ones vary."""
+
+
+def tried(
+    engine: Engine, rows: Sequence[Row], judge: Judge, *, times: int, count: int, stop: threading.Event
+) -> Iterator[Result]:
+    """A result of each row, as they finish: the surest of `count`, asked for up to `times` times while a check speaks
+    against it. What the engine raises comes last, after all that was made."""
+    earlier: dict[int, dict[str, str]] = {}
+    rejected: dict[int, Result] = {}  # what a row without a final result has so far
+    waiting = list(range(len(rows)))
+    failure: AugmentLMError | None = None
+    for number in range(1, times + 1):
+        requests = [another(rows[place][2], number, rejected.get(place)) for place in waiting]
+        asked, waiting = waiting, []
+        with closing(candidates(engine, requests, count, stop)) as written:
+            try:
+                for answer, completions in written:
+                    place = asked[answer]
+                    index, value, request = rows[place]
+                    siblings = earlier.setdefault(index, {})
+                    found = [(judge(index, value, each, siblings), each) for each in completions]
+                    result = replace(surest(found), tries=number)
+                    if result.finish == "cancelled" and place in rejected:
+                        continue
+                    if number < times and _again(result, request, stop):
+                        rejected[place] = result
+                        waiting.append(place)
+                        continue
+                    if result.accepted and result.output is not None:
+                        text = result.output if isinstance(result.output, str) else result.output.instruction
+                        siblings[f"result {len(siblings) + 1}"] = text
+                    rejected.pop(place, None)
+                    yield result
+            except AugmentLMError as error:
+                failure = failure or error
+                waiting = waiting if is_about_row(error) else []
+        if not waiting:
+            break
+    # Of rows that were to be tried again when the engine failed or was stopped.
+    yield from rejected.values()
+    if failure:
+        raise failure
+
+
+def _again(result: Result, request: Request, stop: threading.Event) -> bool:
+    """Whether another try may give something better: what is most likely alone (temperature 0) stays the same."""
+    return request.sampling.temperature > 0 and not result.accepted and not stop.is_set()
 
 
 def another(request: Request, number: int, before: Result | None) -> Request:
