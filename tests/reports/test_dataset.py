@@ -9,6 +9,7 @@ import pytest
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError, MissingExtraError
 from augmentlm.hub.metadata import faults, read
+from augmentlm.reports import dataset
 from augmentlm.reports.dataset import is_current, keep_current, run_report
 from augmentlm.reports.dataset_page import dataset_page
 from augmentlm.runs import shelf
@@ -166,6 +167,14 @@ def test_a_report_is_current_until_the_rows_or_their_file_change(small):
     keep_current(small, nothing_embeds)
     (small / "report.html").unlink()
     assert not is_current(read_run(small))
+
+
+def test_a_report_that_is_not_current_takes_one_reading_of_the_run(small, monkeypatch):
+    readings = []
+    monkeypatch.setattr(dataset, "read_run", lambda folder: readings.append(folder) or read_run(folder))
+    shelf.strike(small, [read_run(small).accepted[0].candidate])
+    keep_current(small, nothing_embeds)
+    assert is_current(read_run(small)) and readings == [small]
 
 
 def test_what_a_person_wrote_into_the_card_stays_while_the_rows_do(small):

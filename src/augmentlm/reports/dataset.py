@@ -50,12 +50,7 @@ def run_report(folder: Path, embed: Callable[[], Embed] | None = None) -> Path:
     Without torch or scikit-learn, and when the embedder's weights can't be had, what needs them is left out and a
     sentence says so. Raises `InputError` when there is no run or the folder can't be written.
     """
-    run = read_run(folder)
-    numbers = describe(run, embed or embedding.embedder)
-    write(folder / NUMBERS, json.dumps(numbers, ensure_ascii=False, indent=1) + "\n")
-    write(folder / CARD, card(run, numbers))
-    write(folder / PAGE, dataset_page(numbers))
-    return folder / PAGE
+    return _write(read_run(folder), embed)
 
 
 def is_current(run: Run) -> bool:
@@ -68,8 +63,17 @@ def is_current(run: Run) -> bool:
 def keep_current(folder: Path, embed: Callable[[], Embed] | None = None) -> None:
     """Make the report and the card unless they are current: what a person wrote into the card, such as the licence,
     stays as long as the rows do. Raises what `run_report` raises."""
-    if not is_current(read_run(folder)):
-        run_report(folder, embed)
+    run = read_run(folder)
+    if not is_current(run):
+        _write(run, embed)
+
+
+def _write(run: Run, embed: Callable[[], Embed] | None) -> Path:
+    numbers = describe(run, embed or embedding.embedder)
+    write(run.folder / NUMBERS, json.dumps(numbers, ensure_ascii=False, indent=1) + "\n")
+    write(run.folder / CARD, card(run, numbers))
+    write(run.folder / PAGE, dataset_page(numbers))
+    return run.folder / PAGE
 
 
 def describe(run: Run, embed: Callable[[], Embed]) -> dict[str, Any]:
