@@ -133,6 +133,18 @@ def test_a_file_of_something_else_is_refused(tmp_path):
         sample("refine", BASE, PROMPTS, tmp_path, pool=Counted().pool)
 
 
+@pytest.mark.parametrize("lacking", ["candidates", "tries"])
+def test_rows_of_an_older_version_are_refused_as_what_they_are(tmp_path, lacking):
+    path = tmp_path / f"{BASE.file_name}.jsonl"
+    sample("refine", BASE, PROMPTS[:1], tmp_path, pool=Counted().pool)
+    (row,) = rows.read(path)
+    path.unlink()
+    rows.append(path, {name: value for name, value in row.items() if name != lacking})
+    with pytest.raises(InputError, match=r"older version made.* move the file away"):
+        sample("refine", BASE, PROMPTS[:1], tmp_path, pool=Counted().pool)
+    assert len(sample("refine", BASE, PROMPTS[1:], tmp_path, pool=Counted().pool)) == 2  # which asks for no such row
+
+
 def test_stopping_keeps_whole_rows_and_no_torn_text(tmp_path):
     stop = threading.Event()
     script = Counted()

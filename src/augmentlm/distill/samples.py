@@ -205,11 +205,16 @@ def _kept(
     wanted = {prompt.id: prompt for prompt in prompts}
     found: dict[tuple[str, int], Sample] = {}
     for row in rows.read(path):
-        if not row.keys() >= {"id", "sample", "input", "text", "finish", "tries", *made}:
+        if not row.keys() >= {"id", "sample", "input", "text", "finish"}:
             raise InputError(f"{path} holds other rows than samples.", hint="Choose another folder.")
         prompt = wanted.get(row["id"])
         if prompt is None or row["sample"] >= samples or row["input"] != prompt.input:
             continue
+        if not row.keys() >= {"tries", *made}:
+            raise InputError(
+                f"{path} holds rows that an older version made, which say less of how they were made.",
+                hint="Choose another folder, or move the file away: its rows are made anew.",
+            )
         for name, value in made.items():
             if row[name] != value:
                 raise InputError(
