@@ -91,8 +91,9 @@ def test_a_run_that_was_replaced_while_it_waited_for_its_turn_does_not_begin(wir
 
 def test_a_run_that_never_came_leaves_nothing_behind_for_the_next(wired) -> None:
     lost = wired.press()  # the queue was full
-    shown = wired.events["fail"].fn(ANNA)
-    assert shown[wired.box] == "" and shown[wired.runner.button]["visible"]
+    for language, said in (("en", "This did not begin"), ("zh", "未能开始")):
+        shown = wired.events["fail"].fn(ANNA, language)
+        assert said in shown[wired.box] and shown[wired.runner.button]["visible"]
     ticket = wired.press()
     assert ticket != lost
     running = wired.run(ticket, "two")
@@ -100,6 +101,15 @@ def test_a_run_that_never_came_leaves_nothing_behind_for_the_next(wired) -> None
     wired.stop()
     assert list(running) == []
     assert wired.finish(ticket)[wired.box] == "two stopped"
+
+
+def test_a_run_that_broke_off_is_not_said_to_have_never_begun(wired) -> None:
+    running = wired.run(wired.press(), "one")
+    next(running)
+    with pytest.raises(RuntimeError):
+        running.throw(RuntimeError("unforeseen"))
+    shown = wired.events["fail"].fn(ANNA, "en")
+    assert shown[wired.box] == "" and shown[wired.runner.button]["visible"]
 
 
 def test_visitors_have_runs_of_their_own(wired) -> None:

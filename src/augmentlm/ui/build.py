@@ -118,10 +118,15 @@ def _wire(app: gr.Blocks, context: Context, switch: gr.Button, status: gr.HTML) 
         context.leave(session(request))
         speaking.pop(session(request), None)
 
+    def turned_away(request: gr.Request, chosen: str) -> str:
+        """The queue is full, so the page hears nothing of the model. It is asked to come again."""
+        return markup.not_begun(chosen or preferred(request.headers.get("accept-language", "")))
+
     # Gradio tells of a changed state to events in the queue alone.
-    app.load(arrive, language, [language, spoken], concurrency_limit=None, **PRIVATE).then(
-        watch, None, status, concurrency_limit=None, **PRIVATE
-    )
+    arriving = app.load(arrive, language, [language, spoken], concurrency_limit=None, **PRIVATE)
+    watching = arriving.then(watch, None, status, concurrency_limit=None, **PRIVATE)
+    for event in (arriving, watching):
+        event.failure(turned_away, language, status, queue=False, **PRIVATE)
     switch.click(change, language, [language, spoken], concurrency_limit=None, **PRIVATE)
     # Only when it really changes: a page works for every component that is named here.
     spoken.change(context.words.updates, spoken, context.words.components, queue=False, **PRIVATE).then(

@@ -58,10 +58,10 @@ class Push:
                 push = words(gr.Button, {"value": "dataset.push_run"}, elem_classes="alm-quiet-button")
             pushed = gr.HTML(elem_id="dataset-pushed")
         language = context.language
-        if local:
-            push.click(self.as_owner, [chosen, repo, private, token, language], pushed, concurrency_limit=1, **PRIVATE)
-        else:
-            push.click(self.as_visitor, [chosen, repo, language], pushed, concurrency_limit=1, **PRIVATE)
+        who, given = (self.as_owner, [private, token]) if local else (self.as_visitor, [])
+        push.click(who, [chosen, repo, *given, language], pushed, concurrency_limit=1, **PRIVATE).failure(
+            markup.not_begun, language, pushed, queue=False, **PRIVATE
+        )
 
     def as_owner(self, name: Any, repo: Any, private: bool, token: Any, language: str) -> Iterator[str]:
         """With the token that was typed, or the one that the owner of this computer is logged in with."""

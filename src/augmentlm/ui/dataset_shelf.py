@@ -119,12 +119,9 @@ class Shelf:
         self.chosen.input(self.open, [self.chosen, language], self.opened, **quick)
         self.page.release(self._turn, [self.chosen, self.page], self.rows, **quick)
         strike.click(self._strike, [self.chosen, self.rows, language], self.opened, **quick)
-        charts.click(
-            self._report,
-            [self.chosen, language],
-            [self.report, self.charts, self.problem],
-            concurrency_limit=1,
-            **PRIVATE,
+        drawn = [self.report, self.charts, self.problem]
+        charts.click(self._report, [self.chosen, language], drawn, concurrency_limit=1, **PRIVATE).failure(
+            markup.not_begun, language, self.problem, **quick
         )
         for one in form:
             one.input(self._rewrite, [self.chosen, *form, language], [self.download, self.problem], **quick)

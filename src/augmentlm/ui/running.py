@@ -94,9 +94,11 @@ class Runner:
             del self._ends[session(request)]
             return {**end, **ready}
 
-        def fail(request: gr.Request) -> Shown:
-            """The run never came to its turn, as when the queue is full. Gradio says why."""
-            return {**dict.fromkeys([box for box in live if isinstance(box, gr.HTML)], ""), **stop(request)}
+        def fail(request: gr.Request, language: str) -> Shown:
+            """The run never came to its turn, as when the queue is full, or something unforeseen ended it."""
+            boxes = [box for box in live if isinstance(box, gr.HTML)]
+            said = markup.not_begun(language) if context.stops.is_waiting(session(request), place) else ""
+            return {**dict.fromkeys(boxes, ""), boxes[0]: said, **stop(request)}
 
         def stop(request: gr.Request) -> Shown:
             context.stops.stop(session(request), place)
@@ -110,5 +112,5 @@ class Runner:
             run, [language, ticket, *inputs], live, **several, **PRIVATE, **GENERATING
         )
         running.then(finish, ticket, everything, **several, **private)
-        running.failure(fail, None, [*live, *buttons], **several, **private)
+        running.failure(fail, language, [*live, *buttons], **several, **private)
         self._stop.click(stop, None, buttons, **private)

@@ -64,6 +64,11 @@ class Stops:
         replaced.set()
         return replaced
 
+    def is_waiting(self, session: str, place: str) -> bool:
+        """Whether the run that was asked for last has not come to its turn."""
+        with self._lock:
+            return (session, place) in self._waiting
+
     def is_newest(self, session: str, place: str, flag: threading.Event) -> bool:
         """False when another run has taken its place."""
         with self._lock:
