@@ -10,9 +10,11 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
+from augmentlm.runs.journal import FILE
 from augmentlm.runs.rows import read_run
 from augmentlm.runs.spec import check_steps
 from augmentlm.ui.dataset import RECIPES, _Dataset
+from augmentlm.ui.dataset_shelf import forget_old
 from scripted_page import NASTY, run_to_end
 from scripted_run import dreamed
 
@@ -218,6 +220,7 @@ def test_what_is_asked_of_no_run_changes_something_that_gradio_can_show(tab) -> 
     for answer in (
         shelf._come_back("open already", "", "en"),
         shelf._strike("", [0], "en"),
+        shelf._turn("", 1, "en"),
         shelf._rewrite("", "instruction", "jsonl", False, True, "en"),
     ):
         assert answer  # of an empty one Gradio says that outputs are missing
@@ -233,6 +236,25 @@ def test_where_strangers_visit_old_runs_are_thrown_away_with_the_next(tab) -> No
         os.utime(path, (0, 0))
     start(page)
     assert not old.exists() and len(list(page.shelf._root.iterdir())) == 2
+
+
+def test_what_a_run_at_work_takes_away_keeps_no_visitor_from_starting(tab, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(Path, "is_file", lambda path: True)  # as it was a moment ago
+    for name in ("at-work", "old"):
+        (tmp_path / "root" / name).mkdir(parents=True)
+    (tmp_path / "root" / "at-work" / "journal-wal").symlink_to(tmp_path / "gone")
+    os.utime(tmp_path / "root" / "old", (0, 0))
+    forget_old(tmp_path / "root")
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["at-work"]
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "is damaged"), ("zh", "已损坏")])
+def test_a_page_of_a_damaged_run_is_a_sentence(tab, language, said) -> None:
+    page = tab()
+    name = start(page)[-1][page.shelf.chosen]["value"]
+    assert page.shelf._turn(name, 1, language)[page.shelf.problem] == ""
+    (page.shelf.find(name) / FILE).write_bytes(b"torn" * 2000)
+    assert said in page.shelf._turn(name, 1, language)[page.shelf.problem]
 
 
 def test_a_name_that_leads_out_of_the_folder_is_no_run(tab, tmp_path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ class Shelf:
         else:
             tab.select(self._list, [self.chosen, language], self.chosen, **quick)
         self.chosen.input(self.open, [self.chosen, language], self.opened, **quick)
-        self.page.release(self._turn, [self.chosen, self.page], self.rows, **quick)
+        self.page.release(self._turn, [self.chosen, self.page, language], [self.rows, self.problem], **quick)
         strike.click(self._strike, [self.chosen, self.rows, language], self.opened, **quick)
         drawn = [self.report, self.charts, self.problem]
         charts.click(self._report, [self.chosen, language], drawn, concurrency_limit=1, **PRIVATE).failure(
@@ -229,9 +230,14 @@ class Shelf:
         names = [name for _, name in found]
         return gr.update(choices=found, value=chosen if chosen in names else None)
 
-    def _turn(self, name: Any, page: float) -> Any:
+    def _turn(self, name: Any, page: float, language: str) -> Shown:
         folder = self.find(name)
-        return _choices(read_run(folder), int(page)) if folder else gr.skip()
+        if folder is None:
+            return {self.problem: gr.skip()}
+        try:
+            return {self.rows: _choices(read_run(folder), int(page)), self.problem: ""}
+        except AugmentLMError as error:
+            return {self.problem: markup.error(error, language)}
 
     def _strike(self, name: Any, ticked: Any, language: str) -> Shown:
         folder = self.find(name)
@@ -258,10 +264,11 @@ class Shelf:
 def forget_old(root: Path) -> None:
     """Delete the visitors' runs in which nothing has happened for hours."""
     for folder in root.iterdir():
-        changes = [path.stat().st_mtime for path in folder.rglob("*") if path.is_file()]
-        last = max(changes, default=folder.stat().st_mtime)
-        if time.time() - last > KEPT_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # a run at work, or another visitor's, takes files away meanwhile
+            changes = [path.stat().st_mtime for path in folder.rglob("*") if path.is_file()]
+            last = max(changes, default=folder.stat().st_mtime)
+            if time.time() - last > KEPT_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pages(run: Run) -> int:
