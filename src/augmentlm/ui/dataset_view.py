@@ -20,8 +20,6 @@ _REASONS = frozenset(
     "near_copy preamble answered cut_off loop prompt_leak language facts_lost form input too_short too_long refused "
     "struck echo too_similar low_mark no_mark".split()
 )
-_ERRORS = ("input", "refused")
-"""Reasons whose evidence is an error's sentence."""
 
 
 def preview(read: Read, language: str) -> str:
@@ -80,8 +78,7 @@ def rows(records: Sequence[Record], language: str) -> str:
 def reason(record: Record, language: str) -> str:
     """Why a candidate was rejected, in words for a person, with the evidence."""
     known = f"dataset.reason.{record.code}" if record.code in _REASONS else "dataset.reason.other"
-    evidence = faults.said(record.evidence, language) if record.code in _ERRORS else record.evidence
-    return f"{say(language, known)}: {evidence}"
+    return f"{say(language, known)}: {faults.evidence(record.evidence, language)}"
 
 
 def funnel(run: Run, language: str) -> str:

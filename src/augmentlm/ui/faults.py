@@ -1,4 +1,5 @@
-"""What went wrong, in the language of the page. Errors are raised in English; `errors_zh.toml` has them in Chinese."""
+"""What went wrong, in the language of the page. Errors are raised and findings made in English; `errors_zh.toml` and
+`evidence_zh.toml` have them in Chinese."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ _HOLES = {"{}": "(.*?)", "{n}": r"(-?\d[\d.,]*(?:e[+-]\d+)?)"}
 """What may be filled in: anything, or a number."""
 
 _HOLE = re.compile(r"(\{n?\})")
+_BETWEEN_FINDINGS = "; "
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) (?=\S)")
 
 
@@ -36,10 +38,28 @@ def said(sentence: str, language: str) -> str:
     return "".join(said(part, language) for part in parts) if len(parts) > 1 else sentence
 
 
+def evidence(found: str, language: str) -> str:
+    """What checks found in a text, one finding behind the other, in a language. Of a row that could not be worked on it
+    is an error's sentence."""
+    if language != "zh":
+        return found
+    parts = found.split(_BETWEEN_FINDINGS)
+    told = [_evident(part) for part in parts]
+    return _BETWEEN_FINDINGS.join(told) if told != parts else said(found, language)
+
+
+def _evident(part: str) -> str:
+    """What is filled in may be the name of a text, or words of a user or a model, which stay as they are."""
+    for pattern, translation in _patterns("evidence"):
+        if match := pattern.fullmatch(part):
+            return translation.format(*map(_evident, match.groups()))
+    return part
+
+
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], str]]:
+def _patterns(kind: str = "errors") -> list[tuple[re.Pattern[str], str]]:
     """Those with the most words of their own first: `{} has no {}.` would fit nearly everything."""
-    text = resources.files("augmentlm.ui").joinpath("errors_zh.toml").read_text(encoding="utf-8")
+    text = resources.files("augmentlm.ui").joinpath(f"{kind}_zh.toml").read_text(encoding="utf-8")
     pairs = sorted(tomllib.loads(text).items(), key=lambda pair: -len(_HOLE.sub("", pair[0])))
     return [
         (re.compile("".join(_HOLES.get(part, re.escape(part)) for part in _HOLE.split(english)), re.DOTALL), chinese)

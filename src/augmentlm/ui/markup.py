@@ -140,7 +140,8 @@ def _reason(finding: Finding, language: str) -> str:
     if finding.code == "input":
         return f"{say(language, 'reason.input')}: {faults.said(finding.evidence, language)}"
     if finding.code in ("facts_lost", "form"):
-        return f"{say(language, f'reason.{finding.code}')}: {finding.evidence.removeprefix('missing: ')}"
+        evidence = faults.evidence(finding.evidence.removeprefix("missing: "), language)
+        return f"{say(language, f'reason.{finding.code}')}: {evidence}"
     return say(language, f"reason.{finding.code}")
 
 
