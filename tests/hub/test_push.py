@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import InputError, PublishError
-from augmentlm.reports.dataset import run_report
+from augmentlm.reports.dataset import keep_current, run_report
 from augmentlm.runs import shelf
+from augmentlm.runs.journal import held
 from augmentlm.runs.outputs import Output
 from augmentlm.runs.push import push
 from augmentlm.runs.run import run
@@ -68,11 +73,52 @@ def test_a_data_set_of_ours_is_replaced_by_its_next_version(hub, folder) -> None
     assert "data.csv" in repo.head.files and "data.jsonl" not in repo.head.files and len(repo.tags) == 2
 
 
-def test_a_run_that_was_killed_before_it_wrote_its_rows_stays_here(hub, folder) -> None:
+def killed(folder: Path, rows: int, **settings: Any) -> Path:
+    """What a kill leaves of the run in `folder`, which goes on to 20 rows, in the moment when it has `rows` of them."""
+    pool = ScriptedPool(ScriptedEngine(dreamed))
+    left = folder.with_name("killed")
+    with closing(run(["Paint a boat", "Sell two hens"], folder, n=20, pool=pool, **settings)) as working:
+        next(progress for progress in working if progress.accepted == rows)
+        shutil.copytree(folder, left)
+    return left
+
+
+@pytest.mark.parametrize("file", ["jsonl", "json"])
+@pytest.mark.parametrize("begun", [True, False], ids=["while it was extended", "before it ever wrote its rows"])
+def test_of_a_run_that_was_killed_the_rows_go_up_that_its_card_and_report_count(
+    hub, tmp_path, no_embedder, begun, file
+) -> None:
+    pool = ScriptedPool(ScriptedEngine(dreamed))
+    if begun:
+        list(run(["Paint a boat", "Sell two hens"], tmp_path / "run", n=4, pool=pool))
+        run_report(tmp_path / "run")
+    folder = killed(tmp_path / "run", 9, file=file)
+    keep_current(folder)
+    push(folder, "mine")
+    repo = hub.repo("ada/mine", "dataset")
+    files = {path: content.decode() for path, content in repo.head.files.items() if path[0] != "."}
+    data = files[f"data.{file}"]
+    numbers = json.loads(files["report.json"])
+    assert len(json.loads(data) if file == "json" else data.splitlines()) == numbers["accepted"] == 9
+    assert len(files["rejected.jsonl"].splitlines()) == numbers["candidates"] - 9
+    assert "9 synthetic rows" in files["README.md"] and [tag[:7] for tag in repo.tags] == ["rows-9-"]
+    assert not push(folder, "mine").is_new
+
+
+def test_a_run_at_work_stays_here(hub, folder) -> None:
     run_report(folder)
-    (folder / "data.jsonl").unlink()
-    with pytest.raises(InputError, match="not written yet"):
+    with held(folder), pytest.raises(InputError, match="Another program works"):
         push(folder, "mine")
+    assert not hub.repos
+
+
+def test_a_file_that_a_person_changed_goes_up_as_it_is(hub, folder) -> None:
+    run_report(folder)
+    data = folder / "data.jsonl"
+    data.write_text(data.read_text(encoding="utf-8").replace("and", "or"), encoding="utf-8")
+    changed = data.read_bytes()
+    push(folder, "mine")
+    assert hub.repo("ada/mine", "dataset").head.files["data.jsonl"] == changed
 
 
 @pytest.mark.parametrize("file", ["jsonl", "json", "csv"])

@@ -177,6 +177,21 @@ def test_a_report_that_is_not_current_takes_one_reading_of_the_run(small, monkey
     assert is_current(read_run(small)) and readings == [small]
 
 
+def test_a_report_of_which_a_kill_left_a_part_is_not_current(small, monkeypatch):
+    shelf.strike(small, [read_run(small).accepted[0].candidate])
+    for broken in ("README.md", "report.html", "report.json"):
+
+        def write(path, text, broken=broken):
+            if path.name == broken:
+                raise KeyboardInterrupt
+            path.write_text(text, encoding="utf-8")
+
+        monkeypatch.setattr(dataset, "write", write)
+        with pytest.raises(KeyboardInterrupt):
+            keep_current(small, nothing_embeds)
+        assert not is_current(read_run(small))
+
+
 def test_what_a_person_wrote_into_the_card_stays_while_the_rows_do(small):
     card = small / "README.md"
     card.write_text(card.read_text(encoding="utf-8").replace("license: unknown", "license: mit"), encoding="utf-8")

@@ -70,9 +70,10 @@ def keep_current(folder: Path, embed: Callable[[], Embed] | None = None) -> None
 
 def _write(run: Run, embed: Callable[[], Embed] | None) -> Path:
     numbers = describe(run, embed or embedding.embedder)
-    write(run.folder / NUMBERS, json.dumps(numbers, ensure_ascii=False, indent=1) + "\n")
     write(run.folder / CARD, card(run, numbers))
     write(run.folder / PAGE, dataset_page(numbers))
+    # Last, because it says what the others tell of: a kill before leaves them to be written again.
+    write(run.folder / NUMBERS, json.dumps(numbers, ensure_ascii=False, indent=1) + "\n")
     return run.folder / PAGE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from augmentlm import formats, schemas, tables
 from augmentlm.errors import InputError
 from augmentlm.examples import Example
-from augmentlm.runs.rows import Record, Run
+from augmentlm.runs.journal import Journal
+from augmentlm.runs.rows import Record, Run, gather
 
 REJECTED = "rejected.jsonl"
 
@@ -40,6 +42,11 @@ class Output:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @classmethod
+    def of(cls, journal: Journal) -> Output:
+        """How the data set of a run is written."""
+        return cls(**(journal.meta("output") or {}))
+
 
 def usual_schema(seeds: Sequence[Example], read_as: schemas.Name | None) -> schemas.Name:
     """The schema of the seeds where it can be written; one with turns where they have several."""
@@ -48,6 +55,28 @@ def usual_schema(seeds: Sequence[Example], read_as: schemas.Name | None) -> sche
     if any(seed.context for seed in seeds):
         return "messages"
     return "alpaca" if read_as == "self-instruct" else "pairs"
+
+
+@contextmanager
+def changing(journal: Journal) -> Iterator[None]:
+    """The files of a run are written anew when what changes its rows or their form ends, however it ends. The journal
+    knows meanwhile that they are behind, for a kill leaves them so."""
+    journal.set_meta("written", False)
+    try:
+        yield
+    finally:
+        write_anew(journal)
+
+
+def write_anew(journal: Journal) -> None:
+    """Write the files of a run, which the journal then knows to be those of its rows."""
+    write(gather(journal), Output.of(journal))
+    journal.set_meta("written", True)
+
+
+def is_written(journal: Journal) -> bool:
+    """Whether the files of a run, where they are there, are those of its rows and their form as they are now."""
+    return journal.meta("written") is True
 
 
 def write(run: Run, output: Output) -> Path:

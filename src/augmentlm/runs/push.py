@@ -6,12 +6,10 @@ import hashlib
 import re
 from pathlib import Path
 
-from augmentlm import tables
 from augmentlm.errors import InputError
 from augmentlm.hub.release import CARD, Published, Release, publish
 from augmentlm.runs.outputs import REJECTED
-from augmentlm.runs.rows import read_run
-from augmentlm.runs.run import output_of
+from augmentlm.runs.shelf import up_to_date
 
 _NAME = re.compile(r"(?:[\w.-]+/)?[\w.-]{1,96}")
 
@@ -29,18 +27,16 @@ def push(folder: Path, name: str, *, private: bool = True, token: str | None = N
 def release_of(folder: Path, name: str) -> Release:
     """The data set of a run with its card, its report and its rejects; its version counts and names the rows.
 
-    The card must have been written (`reports.dataset.keep_current`). Raises `InputError`.
+    The card must have been written (`reports.dataset.keep_current`). It tells of the rows in the journal, so the files
+    are those too, also of a run that was killed. Raises `InputError`, also while the run is being worked on.
     """
     if not (folder / CARD).is_file():
         raise InputError("The data set has no card yet.", hint="Show its report first.")
-    rows = len(read_run(folder).accepted)
-    data = folder / tables.FILES[output_of(folder).file]
-    if not data.exists():  # the run was killed before it wrote one
-        raise InputError("The data set is not written yet.", hint="Go on with its run first.")
+    run, data = up_to_date(folder)
     found = [folder / name for name in (CARD, "report.html", "report.json", REJECTED)]
     found += sorted(path for path in data.rglob("*") if path.is_file()) if data.is_dir() else [data]
     files = {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
     hasher = hashlib.sha256()
     for place, path in sorted(files.items()):
         hasher.update(f"{place}\0".encode() + path.read_bytes())
-    return Release("dataset", name, files, f"rows-{rows}-{hasher.hexdigest()[:8]}")
+    return Release("dataset", name, files, f"rows-{len(run.accepted)}-{hasher.hexdigest()[:8]}")

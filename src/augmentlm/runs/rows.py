@@ -98,13 +98,18 @@ class Run:
 
 def read_run(folder: Path) -> Run:
     """Everything about a run. Raises `InputError` where there is none."""
-    if not is_run(folder):
-        raise InputError(f"There is no run in {folder}.", hint="Name the folder that was given as --out.")
+    check_run(folder)
     journal = Journal(folder)
     try:
         return gather(journal)
     finally:
         journal.close()
+
+
+def check_run(folder: Path) -> None:
+    """Raises `InputError` where there is no run."""
+    if not is_run(folder):
+        raise InputError(f"There is no run in {folder}.", hint="Name the folder that was given as --out.")
 
 
 def gather(journal: Journal) -> Run:

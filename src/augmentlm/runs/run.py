@@ -17,8 +17,8 @@ from augmentlm.examples import Example
 from augmentlm.measures.embed import Embed, embedder
 from augmentlm.runs.journal import Journal, held, is_run
 from augmentlm.runs.marks import SAMPLING
-from augmentlm.runs.outputs import Output, usual_schema, write
-from augmentlm.runs.rows import gather, read_run
+from augmentlm.runs.outputs import Output, changing, usual_schema
+from augmentlm.runs.rows import read_run
 from augmentlm.runs.runner import Progress, Runner
 from augmentlm.runs.spec import MULTIPLIES, Checks, Spec, Step, StepName, check_seeds, check_steps, differences
 from augmentlm.tasks import Task
@@ -182,7 +182,7 @@ def _begun(folder: Path) -> Spec | None:
 def output_of(folder: Path) -> Output:
     """How a run's data set is written."""
     with closing(Journal(folder)) as journal:
-        return Output(**(journal.meta("output") or {}))
+        return Output.of(journal)
 
 
 def _work(
@@ -198,16 +198,16 @@ def _work(
         before, noted = journal.meta("seconds") or 0.0, 0.0
         last = Progress(0, 0, spec.n)
         try:
-            journal.set_meta("ended", "")
-            journal.set_meta("output", output.as_json())
-            for last in Runner(journal, augmenters, stop, embed).work():
-                if last.seconds - noted > _NOTE_SECONDS:
-                    noted = last.seconds
-                    journal.set_meta("seconds", before + noted)
-                yield last
-            journal.set_meta("ended", last.ended)
+            with changing(journal):
+                journal.set_meta("ended", "")
+                journal.set_meta("output", output.as_json())
+                for last in Runner(journal, augmenters, stop, embed).work():
+                    if last.seconds - noted > _NOTE_SECONDS:
+                        noted = last.seconds
+                        journal.set_meta("seconds", before + noted)
+                    yield last
+                journal.set_meta("ended", last.ended)
         finally:
-            write(gather(journal), output)
             journal.set_meta("seconds", before + last.seconds)
 
 

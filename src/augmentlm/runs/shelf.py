@@ -7,10 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from augmentlm import tables
 from augmentlm.errors import AugmentLMError
 from augmentlm.runs.journal import Journal, held, is_run
-from augmentlm.runs.outputs import Output, write
-from augmentlm.runs.rows import gather, read_run
+from augmentlm.runs.outputs import Output, changing, is_written, write_anew
+from augmentlm.runs.rows import Run, check_run, gather, read_run
 from augmentlm.runs.spec import StepName
 
 STRUCK = "struck"
@@ -51,15 +52,28 @@ def strike(folder: Path, candidates: Iterable[int]) -> None:
     Raises `InputError` while the run is being worked on.
     """
     out = frozenset(candidates)
-    with held(folder), closing(Journal(folder)) as journal:
+    with held(folder), closing(Journal(folder)) as journal, changing(journal):
         chosen = [record.candidate for record in gather(journal).accepted if record.candidate in out]
         last = {verdict.candidate: verdict for verdict in journal.verdicts()}
         journal.add_verdicts(replace(last[one], code=STRUCK, evidence="by hand") for one in chosen)
-        write(gather(journal), Output(**(journal.meta("output") or {})))
 
 
 def rewrite(folder: Path, output: Output) -> Path:
     """Write the data set in another form and return where it is. Raises `InputError` as `strike` does."""
-    with held(folder), closing(Journal(folder)) as journal:
+    with held(folder), closing(Journal(folder)) as journal, changing(journal):
         journal.set_meta("output", output.as_json())
-        return write(gather(journal), output)
+    return folder / tables.FILES[output.file]
+
+
+def up_to_date(folder: Path) -> tuple[Run, Path]:
+    """A run and where its data set is, whose files are written first where a kill left them behind the rows.
+
+    Raises `InputError` where there is no run, and while it is being worked on.
+    """
+    check_run(folder)
+    with held(folder), closing(Journal(folder)) as journal:
+        run, output = gather(journal), Output.of(journal)
+        data = folder / tables.FILES[output.file]
+        if not (is_written(journal) and data.exists()):
+            write_anew(journal)
+        return run, data
