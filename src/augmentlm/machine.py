@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from typing import Literal, get_args
 
 from augmentlm import catalog
-from augmentlm.catalog import Model
+from augmentlm.catalog import Adapter, Model
 from augmentlm.errors import DoesNotFitError, InputError, MissingExtraError
 from augmentlm.hardware import Gpu, Machine, inspect
+from augmentlm.weights.disk import read_json
 
 __all__ = ["Fit", "Gpu", "Machine", "Plan", "bytes_needed", "inspect", "plan", "variants"]
 
@@ -129,6 +130,10 @@ def variants(model: Model, machine: Machine, purpose: Purpose = "person") -> lis
 def bytes_needed(model: Model, engine: EngineName, quantization: str, device: Device, *, width: int = 2) -> int:
     """Memory for the weights, the attention cache of a working context, and a fixed overhead.
 
+    Adapters lie beside the one copy of their base's weights, and are small enough for the overhead. The batch engine
+    merges them instead: its layers are counted as when every model on the base has been used, because the base grows
+    with them and is counted when it is loaded.
+
     `width` is the bytes of a number that is not quantized with torch: 4 on a CPU that has to compute in fp32.
     """
     shape = model.shape
@@ -137,11 +142,29 @@ def bytes_needed(model: Model, engine: EngineName, quantization: str, device: De
         return (model.artifact.bytes or 0) + LLAMACPP_SLOTS * numbers_of_row * 2 + OVERHEAD[device]
     if engine == "batch":  # the output layer is quantized as well, the embedding is not
         numbers = BATCH_TOKENS * shape.layers * shape.kv_heads * shape.head_size * 2
-        return shape.parameters + 2 * (shape.embedding_parameters + numbers) + OVERHEAD[device]
+        layer = (shape.parameters - shape.embedding_parameters) // shape.layers
+        merged = (layers_in_batch(model) - shape.layers) * layer
+        return shape.parameters + merged + 2 * (shape.embedding_parameters + numbers) + OVERHEAD[device]
     # A GGUF file keeps its output layer apart from the embedding, and so does the folder converted from it.
     copies = 2 if model.artifact.format == "gguf" else 1
     quantized = (shape.parameters - shape.embedding_parameters) * BITS[quantization] / 8
     return int(quantized) + width * (copies * shape.embedding_parameters + numbers_of_row) + OVERHEAD[device]
+
+
+def layers_in_batch(model: Model) -> int:
+    """Layers that the batch engine holds when every model on a base has been used: one for each adapter that changes
+    it, and one for all that leave it as it is. A pulled adapter has the base to itself."""
+    those = [model] if model.family == "pulled" else catalog.models().values()
+    every = set(range(model.shape.layers))
+    fellows = [each for each in those if each.artifact == model.artifact]
+    changed = [_changed_layers(each.adapter, every) if each.adapter else set() for each in fellows]
+    return sum(sum(layer in each for each in changed) + any(layer not in each for each in changed) for layer in every)
+
+
+def _changed_layers(adapter: Adapter, every: set[int]) -> set[int]:
+    """What its configuration names; all when it names none."""
+    named = read_json(adapter.path / "adapter_config.json").get("layers_to_transform")
+    return every.intersection(named) if isinstance(named, list) else every
 
 
 def gguf_quantization(model: Model) -> str:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
+from itertools import permutations
 
 import pytest
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
+from augmentlm import catalog
+from augmentlm.catalog import Adapter
 from augmentlm.engines import int8, int8_qwen2
+from augmentlm.engines.batched import BatchEngine
 from augmentlm.engines.int8 import Activations, Int8Linear, quantize
 from augmentlm.engines.int8_qwen2 import Cache, Int8Qwen2, Piece
 from augmentlm.errors import EngineError
 from augmentlm.hardware import has_vnni
+from augmentlm.machine import layers_in_batch
 from tiny_models import write_adapter
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -207,6 +213,24 @@ def test_a_layer_that_the_other_adapter_changes_is_not_taken_over(tiny_base, tmp
     assert lower._layers[0] is not first._layers[0] and lower._layers[1] is not first._layers[1]
     whole = [[Piece(place, 0, row) for place, row in enumerate(ROWS)]]
     torch.testing.assert_close(logits(bare, whole), logits(Int8Qwen2(tiny_base), whole), atol=0, rtol=0)
+
+
+def test_as_many_layers_are_held_as_memory_is_counted_for_in_whatever_order_models_are_used(
+    tiny_base, tmp_path, monkeypatch
+):
+    shape = replace(catalog.model("augmentlm-0.5b-refine").shape, layers=2)
+    bare = replace(catalog.model("qwen2.5-coder-0.5b-instruct"), shape=shape)
+    models, folders = {"bare": bare}, {}
+    for layer, name in enumerate(("lower", "upper")):
+        folders[name] = upper(tiny_base, tmp_path / name, 1, layer=layer)
+        config = json.loads((folders[name] / "adapter_config.json").read_text()) | {"layers_to_transform": [layer]}
+        (folders[name] / "adapter_config.json").write_text(json.dumps(config))
+        models[name] = replace(bare, name=name, adapter=Adapter(str(folders[name])))
+    monkeypatch.setattr(catalog, "models", lambda: models)
+    for order in permutations((None, "lower", "upper")):
+        engine = BatchEngine(tiny_base, bare.chat, adapters=folders)
+        held = {id(layer) for name in order for layer in engine._model(name)._layers}
+        assert len(held) == layers_in_batch(bare) == 4, order
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,6 @@ class BatchEngine:
             raise EngineError("The model was unloaded.", hint="Start again.", retryable=True)
         if adapter not in self._models:
             folder = self._adapters[adapter] if adapter else None
-            shared = next(iter(self._models.values()), None)
+            shared = next(reversed(self._models.values()), None)
             self._models[adapter] = Int8Qwen2(self._folder, folder, shared)
         return self._models[adapter]

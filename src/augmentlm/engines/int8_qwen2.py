@@ -131,8 +131,8 @@ class Int8Qwen2:
     """The weights and the way through them. Raises `EngineError` for files that are missing, damaged or don't fit."""
 
     def __init__(self, folder: Path, adapter: Path | None = None, shared: Int8Qwen2 | None = None) -> None:
-        """`shared` is the same model with another adapter or none: layers that neither changes are taken from it, and
-        so are the embedding and the output layer, which no adapter changes."""
+        """`shared` is the same model with another adapter or none, made last: layers that are as in the base are taken
+        from it, and so are the embedding and the output layer, which no adapter changes."""
         self.config = config = Config.read(folder)
         try:
             lora = LoraFolder(adapter) if adapter else None
@@ -154,10 +154,11 @@ class Int8Qwen2:
 
                 names = [f"model.layers.{number}" for number in range(config.layers)]
                 unchanged = {name for name in names if not lora or not lora.changes(name)}
-                taken = {name: layer for name, layer in shared._bare.items() if name in unchanged} if shared else {}
+                known = shared._bare if shared else {}
+                taken = {name: layer for name, layer in known.items() if name in unchanged}
                 layers = {name: taken.get(name) or self._layer(name, tensor, weight) for name in names}
                 self._layers = list(layers.values())
-                self._bare = {name: layers[name] for name in unchanged}  # as in the base
+                self._bare = known | {name: layers[name] for name in unchanged}  # as in the base
                 self._norm = tensor("model.norm.weight").float()
                 self._embedding = shared._embedding if shared else tensor("model.embed_tokens.weight")
                 head = "model.embed_tokens" if config.tied else "lm_head"
