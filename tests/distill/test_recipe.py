@@ -1,7 +1,7 @@
 import pytest
 
 from augmentlm.catalog import models
-from augmentlm.distill.recipe import RECIPES, read_recipe
+from augmentlm.distill.recipe import RECIPES, Preference, read_recipe
 from augmentlm.errors import InputError
 
 GOOD = (RECIPES / "refine.toml").read_text(encoding="utf-8")
@@ -12,6 +12,40 @@ def test_the_family_has_a_recipe_a_task_on_a_base_of_the_catalog(task):
     recipe = read_recipe(RECIPES / f"{task}.toml")
     assert recipe.task == task
     assert recipe.base in models()
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_recipe_can_be_read_and_those_that_prefer_say_how_much(path):
+    recipe = read_recipe(path)
+    assert recipe.base in models()
+    assert bool(recipe.preference) == path.stem.endswith("-preferred")
+
+
+def test_a_preference_is_read(tmp_path):
+    path = tmp_path / "recipe.toml"
+    path.write_text(GOOD + "[preference]\nbeta = 0.3\nlikelihood_weight = 0\n", encoding="utf-8")
+    assert read_recipe(path).preference == Preference(beta=0.3, likelihood_weight=0)
+    path.write_text(GOOD, encoding="utf-8")
+    assert read_recipe(path).preference is None
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ("[preference]\nbeta = 0.1\n", r"\[preference\] of the recipe .* lacks: likelihood_weight"),
+        ("[preference]\nbeta = 1\nlikelihood_weight = 0\ngamma = 1\n", "has unknown: gamma"),
+        ('[preference]\nbeta = "1"\nlikelihood_weight = 0\n', r"In the table .*, beta is '1'; it has to be a number"),
+        ("[preference]\nbeta = 0.0\nlikelihood_weight = 0\n", "beta is 0; it has to be above zero"),
+        ("[preference]\nbeta = inf\nlikelihood_weight = 0\n", "beta is inf"),
+        ("[preference]\nbeta = 0.1\nlikelihood_weight = -1\n", "likelihood_weight is -1; it has to be a number, zero"),
+        ("preference = 0.1\n", r"preference is 0.1; it has to be a table"),
+    ],
+)
+def test_what_is_wrong_with_a_preference_is_said(tmp_path, table, said):
+    path = tmp_path / "recipe.toml"
+    path.write_text(GOOD + table, encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        read_recipe(path)
 
 
 @pytest.mark.parametrize(
