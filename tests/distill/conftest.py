@@ -26,3 +26,22 @@ def tiny_data(tmp_path) -> Path:
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (data / name / "all.jsonl").write_text(text, encoding="utf-8")
     return data
+
+
+@pytest.fixture
+def tiny_preferences(tmp_path) -> Path:
+    """Thirty expand preferences whose texts are easily told apart."""
+    folder = tmp_path / "preferences" / "preferred" / "expand"
+    folder.mkdir(parents=True)
+    rows = [
+        {
+            "id": f"p-{n}/0",
+            "lang": "en",
+            "instruction": f"Say {n}",
+            "preferred": f"Name {'abc'[n % 3]}, please.",
+            "rejected": f"zq {n} zq zq",
+        }
+        for n in range(30)
+    ]
+    (folder / "all.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return tmp_path / "preferences"
