@@ -88,6 +88,11 @@ def _sitting(account: dict[str, Any]) -> str:
         ("device", str(account["device"])),
         ("peak memory", f"{account['peak_memory_gb']:.1f} GB"),
     ]
+    if preference := recipe.get("preference"):
+        how = f"preference (DPO), beta {preference['beta']:g}"
+        rows.insert(
+            1, ("objective", f"{how}; likelihood of the preferred text, weight {preference['likelihood_weight']:g}")
+        )
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
