@@ -37,7 +37,7 @@ PREFERRED = dataclasses.replace(
     learning_rate=2e-3,
     rows_per_step=2,
     save_every=4,
-    preference=Preference(beta=0.1, likelihood_weight=0.1),
+    preference=Preference(beta=0.1, likelihood_weight=0.1, gap=2, good=7),
 )
 CHILD = """
 import json, sys, time

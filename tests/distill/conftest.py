@@ -30,16 +30,20 @@ def tiny_data(tmp_path) -> Path:
 
 @pytest.fixture
 def tiny_preferences(tmp_path) -> Path:
-    """Thirty expand preferences whose texts are easily told apart."""
-    folder = tmp_path / "preferences" / "preferred" / "expand"
+    """Thirty scored expand rows of two to four texts, whose good and bad ones are easily told apart."""
+    folder = tmp_path / "preferences" / "scored" / "expand"
     folder.mkdir(parents=True)
     rows = [
         {
             "id": f"p-{n}/0",
             "lang": "en",
             "instruction": f"Say {n}",
-            "preferred": f"Name {'abc'[n % 3]}, please.",
-            "rejected": f"zq {n} zq zq",
+            "texts": [
+                {"text": f"zq {n} zq zq", "score": 2},
+                {"text": f"Name {'abc'[n % 3]}, please.", "score": 9},
+                {"text": f"Name {n % 3}.", "score": 8},
+                {"text": f"Name letter {n % 3}.", "mended": True},
+            ][: 2 + n % 3],
         }
         for n in range(30)
     ]

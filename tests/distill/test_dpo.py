@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from statistics import mean
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from augmentlm.distill import reference, rows
-from augmentlm.distill.dpo import PreferenceRows, PreferenceTrainer, log_likelihoods, preference_loss
+from augmentlm.distill.dpo import PreferenceRows, PreferenceTrainer, log_likelihoods, losses_of_row, preference_loss
 from augmentlm.distill.packing import Tokens, plan_rows, split_shared
+from augmentlm.distill.preferences import MENDED
 from augmentlm.distill.recipe import Preference
 from augmentlm.distill.train import _examples, _tokens, train
 from augmentlm.errors import InputError
@@ -58,32 +60,76 @@ def adapters_agree(one: Path, other: Path) -> bool:
 def test_the_loss_of_a_row_is_that_of_its_texts_one_by_one(tiny_base):
     model = AutoModelForCausalLM.from_pretrained(tiny_base, attn_implementation="sdpa", dtype=torch.float64)
     found = [
-        Tokens([1, 2, 3, 4], [[5, 6, 7], [8, 9]]),
-        Tokens([1, 2, 9], [[4], [3, 2, 1, 7]]),
-        Tokens([1, 2, 8, 8], [[6, 6], [5, 5]]),
+        Tokens([1, 2, 3, 4], [[5, 6, 7], [8, 9], [4, 4], [7]], (3.0, 8.0, 4.5, 7.0)),
+        Tokens([1, 2, 9], [[4], [3, 2, 1, 7]], (6.0, 4.0)),
+        Tokens([1, 2, 8, 8], [[6, 6], [5, 5], [7, 7, 7]], (MENDED, 2.0, 5.0)),
     ]
-    before = [(-17.0, -11.5), (-6.0, -24.0), (-10.0, -12.0)]
+    before = [[-17.0, -11.5, -9.0, -7.0], [-6.0, -24.0], [-10.0, -12.0, -16.0]]
+    better_and_worse = [[(1, 0), (1, 2), (3, 0), (3, 2)], [(0, 1)], [(2, 1)]]
+    best, taught = [1, 0, 2], [[1, 3], [0], [0]]
     shared, tokens = split_shared(found)
     data = PreferenceRows(shared, tokens, [[2, 0, 1]])
     data.reference = dict(enumerate(before))
     inputs = data[0]
-    labels, sizes, base = (inputs.pop(name) for name in ("labels", "sizes", "reference"))
-    packed = log_likelihoods(model(**inputs, use_cache=False).logits[0], labels, sizes)
-    preference = Preference(beta=0.3, likelihood_weight=0.2)
-    loss, margins, gains = preference_loss(packed, base, sizes, preference)
+    labels, *of_texts = (inputs.pop(name) for name in ("labels", "reference", "sizes", "scores", "texts"))
+    packed = log_likelihoods(model(**inputs, use_cache=False).logits[0], labels, of_texts[1])
+    losses = losses_of_row(packed, *of_texts, Preference(beta=0.3, likelihood_weight=0.2, gap=2, good=7))
 
-    expected, each_margin, each_gain = 0.0, [], []
-    for place in (2, 0, 1):
-        one, other = plainly(model, found[place])
-        each_gain.append(one - before[place][0])
-        each_margin.append(each_gain[-1] - (other - before[place][1]))
-        expected += math.log1p(math.exp(-0.3 * each_margin[-1])) - 0.2 * one / len(found[place].completions[0])
-    assert loss.item() == pytest.approx(expected / 3, rel=1e-5)
-    assert margins.tolist() == pytest.approx(each_margin, rel=1e-4)
-    assert gains.tolist() == pytest.approx(each_gain, rel=1e-4)
+    for at, place in enumerate((2, 0, 1)):
+        now, sizes = plainly(model, found[place]), [len(text) for text in found[place].completions]
+        gained = [one - other for one, other in zip(now, before[place], strict=True)]
+        margins = [gained[better] - gained[worse] for better, worse in better_and_worse[place]]
+        loss = mean(math.log1p(math.exp(-0.3 * margin)) for margin in margins)
+        loss -= 0.2 * mean(now[each] / sizes[each] for each in taught[place])
+        assert losses.loss[at].item() == pytest.approx(loss, rel=1e-5)
+        assert losses.margin[at].item() == pytest.approx(mean(margins), rel=1e-4)
+        assert losses.positive[at].item() == pytest.approx(mean(margin > 0 for margin in margins))
+        assert losses.gain[at].item() == pytest.approx(gained[best[place]], rel=1e-4)
 
 
-def test_a_model_learns_which_of_two_texts_to_prefer(tiny_base, tiny_preferences, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("scores", "pulled"),
+    [
+        ((9, 9, 1), (1, 1, -1)),  # a tie: each is preferred to the third
+        ((6, 5, 4), (1, 0, -1)),  # the one between is too near to both
+        ((6, 5, 1), (1, 1, -1)),
+        ((6, 1, MENDED), (1, -1, 0)),
+        ((MENDED, 2, 4), (0, -1, 1)),
+    ],
+)
+def test_only_scores_that_differ_by_the_gap_are_a_preference(scores, pulled):
+    found = torch.zeros(3, requires_grad=True)
+    preference = Preference(beta=1, likelihood_weight=0, gap=2, good=7)
+    preference_loss(
+        found, torch.zeros(3), torch.ones(3), torch.tensor(scores, dtype=torch.float32), preference
+    ).loss.backward()
+    assert torch.equal(-found.grad.sign(), torch.tensor(pulled, dtype=torch.float32))
+
+
+@pytest.mark.parametrize(
+    ("scores", "taught"),
+    [
+        ((9, 7, 6.5), [0.5, 0.25, 0]),
+        ((2, 6, 4), [0, 0.5, 0]),  # none is good: the best
+        ((2, 6, MENDED), [0, 0, 1]),
+        ((8, 6, MENDED), [0.5, 0, 0.5]),
+    ],
+)
+def test_good_and_mended_texts_are_taught_by_their_likelihood(scores, taught):
+    sizes = torch.tensor([1, 2, 1])
+
+    def gradient(weight: float) -> torch.Tensor:
+        found = torch.zeros(3, requires_grad=True)
+        preference = Preference(beta=1, likelihood_weight=weight, gap=2, good=7)
+        preference_loss(
+            found, torch.zeros(3), sizes, torch.tensor(scores, dtype=torch.float32), preference
+        ).loss.backward()
+        return found.grad
+
+    assert (gradient(0) - gradient(1)).tolist() == pytest.approx(taught)
+
+
+def test_a_model_learns_which_texts_to_prefer(tiny_base, tiny_preferences, tmp_path, capsys):
     recipe = dataclasses.replace(PREFERRED, epochs=6, save_every=99, log_every=1)
     train(recipe, tiny_base, tiny_preferences, tmp_path)
     loss, margin, positive, gain = (column(tmp_path, name) for name in ("loss", "margin", "positive", "gain"))
@@ -95,9 +141,9 @@ def test_a_model_learns_which_of_two_texts_to_prefer(tiny_base, tiny_preferences
     assert said[0].startswith("reference ") and "min left" in said[0]
     assert all(line.startswith("step ") and "margin " in line and "min left" in line for line in said[1:])
     account = json.loads((tmp_path / "training.json").read_text())
-    assert account["recipe"]["preference"] == {"beta": 0.1, "likelihood_weight": 0.1}
+    assert account["recipe"]["preference"] == {"beta": 0.1, "likelihood_weight": 0.1, "gap": 2, "good": 7}
     assert [(file["file"], file["rows"]) for file in account["data"]] == [
-        ("preferred/expand/all.jsonl", account["examples"])
+        ("scored/expand/all.jsonl", account["examples"])
     ]
 
 
@@ -117,7 +163,8 @@ def test_the_first_loss_is_that_of_an_even_chance_and_the_reference_that_of_the_
         by_hand = plainly(model, tokens[place])
         digest = reference._digest([tokens[place].prompt, *tokens[place].completions])
         assert found[digest] == pytest.approx(by_hand, rel=0.01)
-        nll -= by_hand[0] / len(tokens[place].completions[0]) / len(planned[0])
+        taught = [at for at, score in enumerate(tokens[place].scores) if not score < 7]
+        nll -= mean(by_hand[at] / len(tokens[place].completions[at]) for at in taught) / len(planned[0])
     assert column(tmp_path)[1] == pytest.approx(math.log(2) + 0.1 * nll, abs=0.01)
 
 

@@ -5,6 +5,7 @@ from augmentlm.distill.recipe import RECIPES, Preference, read_recipe
 from augmentlm.errors import InputError
 
 GOOD = (RECIPES / "refine.toml").read_text(encoding="utf-8")
+PREFERENCE = "[preference]\nbeta = 0.3\nlikelihood_weight = 0\ngap = 2\ngood = 7\n"
 
 
 @pytest.mark.parametrize("task", ["refine", "expand", "pair"])
@@ -23,27 +24,29 @@ def test_every_recipe_can_be_read_and_those_that_prefer_say_how_much(path):
 
 def test_a_preference_is_read(tmp_path):
     path = tmp_path / "recipe.toml"
-    path.write_text(GOOD + "[preference]\nbeta = 0.3\nlikelihood_weight = 0\n", encoding="utf-8")
-    assert read_recipe(path).preference == Preference(beta=0.3, likelihood_weight=0)
+    path.write_text(GOOD + PREFERENCE, encoding="utf-8")
+    assert read_recipe(path).preference == Preference(beta=0.3, likelihood_weight=0, gap=2, good=7)
     path.write_text(GOOD, encoding="utf-8")
     assert read_recipe(path).preference is None
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("old", "new", "said"),
     [
-        ("[preference]\nbeta = 0.1\n", r"\[preference\] of the recipe .* lacks: likelihood_weight"),
-        ("[preference]\nbeta = 1\nlikelihood_weight = 0\ngamma = 1\n", "has unknown: gamma"),
-        ('[preference]\nbeta = "1"\nlikelihood_weight = 0\n', r"In the table .*, beta is '1'; it has to be a number"),
-        ("[preference]\nbeta = 0.0\nlikelihood_weight = 0\n", "beta is 0; it has to be above zero"),
-        ("[preference]\nbeta = inf\nlikelihood_weight = 0\n", "beta is inf"),
-        ("[preference]\nbeta = 0.1\nlikelihood_weight = -1\n", "likelihood_weight is -1; it has to be a number, zero"),
-        ("preference = 0.1\n", r"preference is 0.1; it has to be a table"),
+        ("gap = 2\n", "", r"\[preference\] of the recipe .* lacks: gap"),
+        ("gap = 2\n", "gap = 2\ngamma = 1\n", "has unknown: gamma"),
+        ("beta = 0.3", 'beta = "1"', r"In the table .*, beta is '1'; it has to be a number"),
+        ("beta = 0.3", "beta = 0.0", "beta is 0; it has to be above zero"),
+        ("beta = 0.3", "beta = inf", "beta is inf"),
+        ("gap = 2", "gap = 0", "gap is 0; it has to be above zero"),
+        ("likelihood_weight = 0", "likelihood_weight = -1", "likelihood_weight is -1; it has to be a number, zero"),
+        (PREFERENCE, "preference = 0.1\n", r"preference is 0.1; it has to be a table"),
     ],
 )
-def test_what_is_wrong_with_a_preference_is_said(tmp_path, table, said):
+def test_what_is_wrong_with_a_preference_is_said(tmp_path, old, new, said):
+    assert old in PREFERENCE
     path = tmp_path / "recipe.toml"
-    path.write_text(GOOD + table, encoding="utf-8")
+    path.write_text(GOOD + PREFERENCE.replace(old, new), encoding="utf-8")
     with pytest.raises(InputError, match=said):
         read_recipe(path)
 

@@ -51,7 +51,7 @@ def test_a_finished_training_is_not_repeated_and_another_recipe_is_refused(tiny_
     with pytest.raises(InputError, match="another rank, learning_rate"):
         train(dataclasses.replace(recipe, rank=8, learning_rate=1e-4), tiny_base, tiny_data, tmp_path)
     with pytest.raises(InputError, match="another preference"):
-        train(dataclasses.replace(recipe, preference=Preference(0.1, 0.0)), tiny_base, tiny_data, tmp_path)
+        train(dataclasses.replace(recipe, preference=Preference(0.1, 0.0, 2, 7)), tiny_base, tiny_data, tmp_path)
 
 
 def test_a_training_noted_before_there_were_preferences_goes_on(tiny_base, tiny_data, tmp_path):

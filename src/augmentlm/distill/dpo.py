@@ -1,11 +1,13 @@
 """Direct Preference Optimization (Rafailov et al. 2023, arXiv 2305.18290) over packed rows.
 
-Both texts of a preference are branches behind one copy of their prompt. A margin is how much more the preferred text
-has gained on the rejected one, in log-likelihood, than under the reference: the model that the training began from.
+The texts of a prompt are branches behind one copy of it, and every two whose scores differ enough are a preference. A
+margin is how much more the better text has gained on the worse one, in log-likelihood, than under the reference: the
+model that the training began from.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -15,59 +17,87 @@ from augmentlm.distill.packing import Tokens
 from augmentlm.distill.recipe import Preference
 
 METRICS = ("margin", "positive", "gain")
-"""What is logged beside the loss, means over the examples since the last time: the margin in nats, whether it is above
-zero, and what the preferred text alone has gained on the reference, in nats."""
+"""What is logged beside the loss, means over the examples since the last time: the margin in nats and the share of
+margins above zero, both over the pairs of an example, and what its best text alone has gained on the reference."""
 
 
 class PreferenceRows(PackedRows):
-    """Packed rows of examples with two completions each, the preferred one first.
+    """Packed rows of examples with scored completions.
 
-    `reference` holds the log-likelihoods of both by the number of the example; a row can be had when all of its
-    examples are there.
+    `reference` holds the log-likelihoods of the completions by the number of the example; a row can be had when all of
+    its examples are there.
     """
 
     def __init__(self, shared: list[int], tokens: list[Tokens], rows: list[list[int]]) -> None:
         super().__init__(shared, tokens, rows)
-        self.reference: dict[int, tuple[float, float]] = {}
+        self.reference: dict[int, list[float]] = {}
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         inputs = self.without_reference(index)
-        inputs["reference"] = torch.tensor([self.reference[place] for place in self.rows[index]])
+        inputs["reference"] = torch.tensor([each for place in self.rows[index] for each in self.reference[place]])
         return inputs
 
     def without_reference(self, index: int) -> dict[str, torch.Tensor]:
-        """A row of E examples: the inputs of the model, `labels`, and `sizes` (E, 2), the tokens of each text."""
+        """A row of E examples and T texts: the inputs of the model, `labels`, the `sizes` (T,) of the texts in tokens,
+        their `scores` (T,), and `texts` (E,), how many each example has."""
         inputs = super().__getitem__(index)
-        inputs["sizes"] = torch.tensor([[len(text) for text in self.tokens[at].completions] for at in self.rows[index]])
+        row = [self.tokens[place] for place in self.rows[index]]
+        inputs["sizes"] = torch.tensor([len(text) for example in row for text in example.completions])
+        inputs["scores"] = torch.tensor([score for example in row for score in example.scores])
+        inputs["texts"] = torch.tensor([len(example.completions) for example in row])
         return inputs
 
 
 class Loss(NamedTuple):
-    """The loss of a row, a scalar, and (E,) of each of its examples: the margin and the preferred text's gain."""
+    """The loss of an example and its `METRICS`, or of each of several."""
 
     loss: torch.Tensor
-    margins: torch.Tensor
-    gains: torch.Tensor
+    margin: torch.Tensor
+    positive: torch.Tensor
+    gain: torch.Tensor
 
 
 def log_likelihoods(logits: torch.Tensor, labels: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-    """(E, 2), in nats, summed over the tokens of each text, from `logits` (N, V), `labels` (N,) and `sizes` (E, 2)."""
+    """(T,), in nats, summed over the tokens of each text, from `logits` (N, V), `labels` (N,) and `sizes` (T,)."""
     each = -torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
-    return torch.stack([text.sum() for text in each.split(sizes.flatten().tolist())]).view(-1, 2)
+    return torch.stack([text.sum() for text in each.split(sizes.tolist())])
 
 
-def preference_loss(found: torch.Tensor, reference: torch.Tensor, sizes: torch.Tensor, preference: Preference) -> Loss:
-    """The mean over the examples of a row, from the log-likelihoods (E, 2) of the model and of the reference.
+def preference_loss(
+    found: torch.Tensor, reference: torch.Tensor, sizes: torch.Tensor, scores: torch.Tensor, preference: Preference
+) -> Loss:
+    """Of one example, from what the model and the reference give each of its texts; of those, two differ by the gap.
 
-    Equation 7 of the paper. What is added to it is the likelihood term of arXiv 2404.19733, equation 1, where it is
-    likewise divided by the text's length.
+    Equation 7 of the paper, the mean over all pairs. What is added to it is the likelihood term of arXiv 2404.19733,
+    equation 1, where it is likewise divided by the text's length: of the good texts, or of the best where none is.
     """
+    mended = scores.isnan()
+    best = scores.masked_fill(mended, -math.inf).argmax()
+    better, worse = (scores[:, None] - scores >= preference.gap).nonzero(as_tuple=True)  # never true of a mended text
     gained = found - reference
-    margins = gained[:, 0] - gained[:, 1]
+    margins = gained[better] - gained[worse]
     preferring = -torch.nn.functional.logsigmoid(preference.beta * margins).mean()
-    likelihood = (-found[:, 0] / sizes[:, 0]).mean()
+
+    good = (scores >= preference.good) | mended
+    taught = good if good.any() else best
+    likelihood = (-found / sizes)[taught].mean()
     loss = preferring + preference.likelihood_weight * likelihood
-    return Loss(loss, margins.detach(), gained[:, 0].detach())
+    margins, gained = margins.detach(), gained.detach()
+    return Loss(loss, margins.mean(), (margins > 0).float().mean(), gained[best])
+
+
+def losses_of_row(
+    found: torch.Tensor,
+    reference: torch.Tensor,
+    sizes: torch.Tensor,
+    scores: torch.Tensor,
+    texts: torch.Tensor,
+    preference: Preference,
+) -> Loss:
+    """(E,) of the examples of a row, from what stands together for all of their texts."""
+    examples = zip(*(each.split(texts.tolist()) for each in (found, reference, sizes, scores)), strict=True)
+    losses = [preference_loss(*example, preference) for example in examples]
+    return Loss(*(torch.stack(each) for each in zip(*losses, strict=True)))
 
 
 class PreferenceTrainer(PackedTrainer):
@@ -81,12 +111,14 @@ class PreferenceTrainer(PackedTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        labels, sizes, reference = (inputs.pop(name) for name in ("labels", "sizes", "reference"))
+        labels, reference, sizes, scores, texts = (
+            inputs.pop(name) for name in ("labels", "reference", "sizes", "scores", "texts")
+        )
         outputs = model(**inputs, use_cache=False)
         found = log_likelihoods(outputs.logits[0], labels, sizes)
-        loss, margins, gains = preference_loss(found, reference, sizes, self.preference)
-        each = torch.stack([torch.ones_like(margins), margins, (margins > 0).float(), gains])
-        self._seen += each.sum(dim=1)
+        losses, *metrics = losses_of_row(found, reference, sizes, scores, texts, self.preference)
+        self._seen += torch.stack([torch.ones_like(metrics[0]), *metrics]).sum(dim=1)
+        loss = losses.mean()
         return (loss, outputs) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:

@@ -17,12 +17,15 @@ RECIPES = Path(__file__).parent / "recipes"
 class Preference:
     """Direct Preference Optimization (arXiv 2305.18290): `beta`, above zero, holds the model near its reference.
 
-    `likelihood_weight` is that of the mean negative log-likelihood per token of the preferred text, which is added
-    lest that text lose probability too (arXiv 2404.19733).
+    A text is preferred to another of its prompt when its score is higher by `gap` or more, which is above zero too.
+    `likelihood_weight` is that of the mean negative log-likelihood per token of the texts with a score of `good` or
+    more, which is added lest they lose probability too (arXiv 2404.19733).
     """
 
     beta: float
     likelihood_weight: float
+    gap: float
+    good: float
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Recipe:
     """`tokens_per_row` tokens of packed examples are one row; `rows_per_step` rows a device make one step.
 
     A LoRA is put on the upper `layers` layers; full fine-tuning trains them all. With a `preference` it learns from
-    pairs of texts which to prefer, without one the likelihood of texts.
+    scored texts which to prefer, without one the likelihood of texts.
     """
 
     task: Literal["expand", "refine", "pair"]
@@ -66,8 +69,11 @@ def read_recipe(path: Path) -> Recipe:
         if not isinstance(table, dict):
             raise InputError(f"In the recipe {path}, preference is {table!r}; it has to be a table, [preference].")
         _check(f"The table [preference] of the recipe {path}", table, get_type_hints(Preference))
-        if not table["beta"]:
-            raise InputError(f"In the table [preference] of the recipe {path}, beta is 0; it has to be above zero.")
+        for key in ("beta", "gap"):
+            if not table[key]:
+                raise InputError(
+                    f"In the table [preference] of the recipe {path}, {key} is 0; it has to be above zero."
+                )
         preference = Preference(**table)
     kinds = get_type_hints(Recipe)
     del kinds["preference"]

@@ -49,12 +49,12 @@ def _compute(trainer: PreferenceTrainer, data: PreferenceRows, keys: list[str], 
     started = said = time.monotonic()
     for done, index in enumerate(indices, 1):
         inputs = trainer._prepare_inputs(data.without_reference(index))
-        labels, sizes = inputs.pop("labels"), inputs.pop("sizes")
+        labels, sizes, _, texts = (inputs.pop(name) for name in ("labels", "sizes", "scores", "texts"))
         # The autocast of the training: what differs later is what was learnt, and no rounding.
         with torch.no_grad(), trainer.accelerator.autocast():
             logits = model(**inputs, use_cache=False).logits[0]
-        found = log_likelihoods(logits, labels, sizes).tolist()
-        rows.append(file, {keys[place]: each for place, each in zip(data.rows[index], found, strict=True)})
+        found = log_likelihoods(logits, labels, sizes).split(texts.tolist())
+        rows.append(file, {keys[place]: each.tolist() for place, each in zip(data.rows[index], found, strict=True)})
         now = time.monotonic()
         if trainer.is_world_process_zero() and (done == len(indices) or now - said >= SAID_EVERY):
             said = now
@@ -62,15 +62,15 @@ def _compute(trainer: PreferenceTrainer, data: PreferenceRows, keys: list[str], 
             print(f"reference {done}/{len(indices)} rows  {left / 60:.0f} min left", flush=True)
 
 
-def _kept(folder: Path, begun: str) -> dict[str, tuple[float, float]]:
-    """The log-likelihoods that stand in a folder, of the preferred and the rejected text by the example's digest."""
+def _kept(folder: Path, begun: str) -> dict[str, list[float]]:
+    """The log-likelihoods that stand in a folder, of an example's texts by its digest."""
     files = sorted(folder.glob("*.jsonl"))
     if any(not file.name.startswith(f"{begun}-") for file in files):
         raise InputError(
             f"The training in {folder.parent} began from another adapter.",
             hint="Give the --begin that it was started with, or another --out.",
         )
-    return {key: (each[0], each[1]) for file in files for row in rows.read(file) for key, each in row.items()}
+    return {key: each for file in files for row in rows.read(file) for key, each in row.items()}
 
 
 def _begun_from(begin: Path | None) -> str:

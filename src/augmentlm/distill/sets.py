@@ -43,12 +43,16 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Example:
-    """One prompt (the bare input of a tuned model) with the completions to learn, and the rows that both come from."""
+    """One prompt (the bare input of a tuned model) with the completions to learn, and the rows that both come from.
+
+    `scores` says how good each completion is, where a preference is learnt from them.
+    """
 
     id: str
     prompt: str
     completions: tuple[str, ...]
     rows: tuple[Place, ...] = ()
+    scores: tuple[float, ...] = ()
 
 
 def family_of(row_id: str) -> str:
@@ -99,7 +103,7 @@ def pairs_of(row: Mapping[str, Any], field: str, least: int = 1) -> list[Pair]:
     """The pairs in a field of a row. Raises `InputError` where there are fewer than `least` or one is not whole."""
     items = row.get(field)
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise _lacking(row, field, "list of pairs")
+        raise lacking(row, field, "list of pairs")
     if len(items) < least:
         raise InputError(
             f"The row {row['id']} has {len(items)} pairs in {field!r}, and needs {least}.",
@@ -108,20 +112,17 @@ def pairs_of(row: Mapping[str, Any], field: str, least: int = 1) -> list[Pair]:
     return [_pair(item, row, field) for item in items]
 
 
-def pair_of(row: Mapping[str, Any], field: str) -> Pair:
-    """The one pair in a field of a row. Raises `InputError` where there is none, or not a whole one."""
-    item = row.get(field)
-    if not isinstance(item, dict):
-        raise _lacking(row, field, "pair")
-    return _pair(item, row, field)
-
-
 def texts_of(row: Mapping[str, Any], field: str, least: int = 0) -> list[str]:
     """The texts in a field of a row. Raises `InputError` where there are fewer than `least` or one is none."""
     items = row.get(field)
     if not isinstance(items, list) or len(items) < least:
-        raise _lacking(row, field, "list of texts")
+        raise lacking(row, field, "list of texts")
     return [_text(item, row, field) for item in items]
+
+
+def lacking(row: Mapping[str, Any], field: str, what: str) -> InputError:
+    """The error of a row without what a field has to hold."""
+    return InputError(f"The row {row['id']} has no {what} in {field!r}.", hint="Fill it in, or remove the row.")
 
 
 def examples(task: Task, data: Path, split: Split, seed: int = 0) -> list[Example]:
@@ -207,9 +208,5 @@ def _pair(item: Mapping[str, Any], row: Mapping[str, Any], field: str) -> Pair:
 
 def _text(value: Any, row: Mapping[str, Any], field: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise _lacking(row, field, "text")
+        raise lacking(row, field, "text")
     return value
-
-
-def _lacking(row: Mapping[str, Any], field: str, what: str) -> InputError:
-    return InputError(f"The row {row['id']} has no {what} in {field!r}.", hint="Fill it in, or remove the row.")

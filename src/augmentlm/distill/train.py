@@ -34,7 +34,7 @@ from augmentlm.distill.dpo import METRICS, PreferenceRows, PreferenceTrainer
 from augmentlm.distill.lora import account_of, put_lora
 from augmentlm.distill.packed import PackedRows, PackedTrainer
 from augmentlm.distill.packing import Tokens, encode_example, plan_rows, split_shared
-from augmentlm.distill.preferences import preferences
+from augmentlm.distill.preferences import preferences, shortened
 from augmentlm.distill.progress import Progress
 from augmentlm.distill.recipe import Recipe
 from augmentlm.distill.reference import fill_reference
@@ -66,7 +66,11 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
         return trained
     set_seed(recipe.seed)
     found = _examples(recipe, data)
-    shared, tokens = split_shared(_tokens(base, found))
+    preference = recipe.preference
+    tokens = _tokens(base, found)
+    if preference:
+        tokens = [shortened(item, recipe.tokens_per_row, preference.gap) for item in tokens]
+    shared, tokens = split_shared(tokens)
     room = max(0, recipe.tokens_per_row - len(shared))
     rows = plan_rows([len(item) for item in tokens], room, recipe.epochs, recipe.seed)
     if not rows:
@@ -77,14 +81,13 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
     files = files_of([found[index] for row in rows for index in row], data)
     arguments = _arguments(recipe, out)
     started = time.monotonic()
-    preference = recipe.preference
     tokens_of_row = [len(shared) + sum(len(tokens[index]) for index in row) for row in rows]
     progress = Progress(out, tokens_of_row, METRICS if preference else ())
     model = _model(recipe, base, arguments.device, begin)
     of_trainer = {"model": model, "args": arguments, "data_collator": lambda batch: batch[0], "callbacks": [progress]}
     if preference:
-        preferred = PreferenceRows(shared, tokens, rows)
-        trainer = PreferenceTrainer(train_dataset=preferred, preference=preference, **of_trainer)
+        scored = PreferenceRows(shared, tokens, rows)
+        trainer = PreferenceTrainer(train_dataset=scored, preference=preference, **of_trainer)
     else:
         trainer = PackedTrainer(train_dataset=PackedRows(shared, tokens, rows), **of_trainer)
     trainer.remove_callback(PrinterCallback)  # Progress says the same for a person
@@ -151,7 +154,7 @@ def _same_recipe(recipe: Recipe, out: Path) -> None:
 
 def _examples(recipe: Recipe, data: Path) -> list[Example]:
     if recipe.preference:
-        return preferences(recipe.task, data, "train")
+        return preferences(recipe.task, data, "train", recipe.preference.gap)
     found = examples(recipe.task, data, "train", recipe.seed)
     if not found:
         raise InputError(f"There is no {recipe.task} example to train on in {data}.", hint="Give another --data.")
