@@ -94,12 +94,12 @@ def test_a_training_command_has_arguments_and_a_recipe_that_exist(command: str) 
     assert options.begin is None or (ROOT / options.begin / "adapter_config.json").is_file()
 
 
-def test_the_preference_that_is_shown_is_one(tmp_path) -> None:
-    (row,) = re.findall(r'`(\{"id".*"rejected".*\})`', README)
-    folder = tmp_path / "preferred" / "expand"
+def test_the_scored_texts_that_are_shown_are_a_preference(tmp_path) -> None:
+    (row,) = re.findall(r'`(\{"id".*"texts".*\})`', README)
+    folder = tmp_path / "scored" / "expand"
     folder.mkdir(parents=True)
     (folder / "mine.jsonl").write_text(row + "\n", encoding="utf-8")
-    assert preferences("expand", tmp_path, split_of(json.loads(row)["id"]))
+    assert preferences("expand", tmp_path, split_of(json.loads(row)["id"]), gap=2)
 
 
 def test_the_client_of_the_app_gets_a_text_and_the_row_that_is_shown(capsys) -> None:

@@ -202,7 +202,7 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 def _add_train(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Train a task model from a recipe. The same command again resumes it. A recipe with a table [preference] "
-        "learns which of two texts to prefer, from DATA/preferred/TASK or from students' texts and their corrections."
+        "learns which texts to prefer, from several of its own for a prompt that a reader scored, in DATA/scored/TASK."
     )
     parser.add_argument("recipe", help="a recipe such as refine, pair-corrected or expand-preferred, or a TOML file")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, loss curve and result")

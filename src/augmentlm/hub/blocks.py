@@ -89,10 +89,9 @@ def _sitting(account: dict[str, Any]) -> str:
         ("peak memory", f"{account['peak_memory_gb']:.1f} GB"),
     ]
     if preference := recipe.get("preference"):
-        how = f"preference (DPO), beta {preference['beta']:g}"
-        rows.insert(
-            1, ("objective", f"{how}; likelihood of the preferred text, weight {preference['likelihood_weight']:g}")
-        )
+        how = f"preference (DPO), beta {preference['beta']:g}, between scores {preference['gap']:g} or more apart"
+        besides = f"likelihood of texts from {preference['good']:g} up, weight {preference['likelihood_weight']:g}"
+        rows.insert(1, ("objective", f"{how}; {besides}"))
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
