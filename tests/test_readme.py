@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from augmentlm.cli import _parser, main
+from augmentlm.distill.preferences import preferences
 from augmentlm.distill.recipe import RECIPES
+from augmentlm.distill.sets import split_of
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.machine import Gpu, Machine
 from augmentlm.ui.launch import launch
@@ -30,8 +32,8 @@ def blocks(language: str) -> list[str]:
 
 COMMANDS = [line.split("  #")[0].strip() for block in blocks("bash") for line in block.splitlines() if line.strip()]
 OURS = [command for command in COMMANDS if command.startswith("augmentlm ")]
-(TRAIN,) = [command for command in OURS if command.startswith("augmentlm train ")]
-ELSEWHERE = [command for command in OURS if "--endpoint" in command or "pull" in command or command == TRAIN]
+TRAIN = [command for command in OURS if command.startswith("augmentlm train ")]
+ELSEWHERE = [command for command in OURS if "--endpoint" in command or "pull" in command or command in TRAIN]
 PROGRAMS = blocks("python")
 (CLIENT,) = [program for program in PROGRAMS if "gradio_client" in program]
 NEWS = re.compile(
@@ -85,9 +87,19 @@ def test_the_download_command_leaves_the_weights_here(capsys) -> None:
     assert Path(capsys.readouterr().out.strip()).is_file()
 
 
-def test_the_training_command_has_arguments_and_a_recipe_that_exist() -> None:
-    options = _parser().parse_args(shlex.split(TRAIN)[1:])
+@pytest.mark.parametrize("command", TRAIN)
+def test_a_training_command_has_arguments_and_a_recipe_that_exist(command: str) -> None:
+    options = _parser().parse_args(shlex.split(command)[1:])
     assert (RECIPES / f"{options.recipe}.toml").is_file()
+    assert options.begin is None or (ROOT / options.begin / "adapter_config.json").is_file()
+
+
+def test_the_scored_texts_that_are_shown_are_a_preference(tmp_path) -> None:
+    (row,) = re.findall(r'`(\{"id".*"texts".*\})`', README)
+    folder = tmp_path / "scored" / "expand"
+    folder.mkdir(parents=True)
+    (folder / "mine.jsonl").write_text(row + "\n", encoding="utf-8")
+    assert preferences("expand", tmp_path, split_of(json.loads(row)["id"]), gap=2)
 
 
 def test_the_client_of_the_app_gets_a_text_and_the_row_that_is_shown(capsys) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from augmentlm.distill.sets import examples, family_of, read_rows, split_of
+from augmentlm.distill.sets import examples, family_of, files_of, read_rows, split_of
 from augmentlm.errors import InputError
 from augmentlm.tasks import Pair, format_pair, parse
 
@@ -207,3 +207,13 @@ def test_beside_plain_siblings_two_rich_pairs_are_enough(tmp_path):
     put(tmp_path, "siblings", {"id": TRAINED, "items": PAIRS[2:6]})
     found = examples("pair", tmp_path, "train")
     assert len(found[0].completions) == 4 and found[0].prompt.count("### Instruction") == 2
+
+
+def test_the_files_of_examples_are_named_with_the_rows_that_are_in_them(tmp_path):
+    put(tmp_path, "families", {"id": TRAINED, "items": PAIRS[:4]}, {"id": f"{TRAINED}/other", "items": PAIRS[:4]})
+    put(tmp_path, "siblings", {"id": TRAINED, "items": PAIRS[2:6]}, {"id": f"{TRAINED}/no", "items": PAIRS[2:6]})
+    found = examples("pair", tmp_path, "train")
+    named = {each["file"]: each["rows"] for each in files_of(found, tmp_path)}
+    assert list(named.values()) == [2, 1] and [Path(name).parent.name for name in named] == ["families", "siblings"]
+    assert len(found[0].rows) == 2  # its examples in context are of the family, its targets of the siblings
+    assert files_of([], tmp_path) == []

@@ -1,70 +1,41 @@
-import csv
 import dataclasses
+import hashlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from augmentlm.distill.packed import PackedRows
 from augmentlm.distill.packing import Tokens, plan_rows, split_shared
-from augmentlm.distill.recipe import Recipe
-from augmentlm.distill.train import PackedRows, _model, _tokens, train
+from augmentlm.distill.recipe import Preference
+from augmentlm.distill.train import _examples, _model, _tokens, train
 from augmentlm.errors import InputError
-
-RECIPE = Recipe(
-    task="refine",
-    base="tiny",
-    method="lora",
-    rank=4,
-    layers=2,
-    alpha=8,
-    dropout=0.0,
-    epochs=2,
-    tokens_per_row=256,
-    rows_per_step=1,
-    learning_rate=5e-3,
-    warmup_share=0.1,
-    weight_decay=0.0,
-    seed=1,
-    save_every=10,
-    log_every=2,
-)
-CHILD = """
-import json, sys, time
-from pathlib import Path
-from augmentlm.distill import train as module
-from augmentlm.distill.recipe import Recipe
-recipe, base, data, out, pause = json.loads(sys.argv[1])
-slow = module.PackedRows.__getitem__
-module.PackedRows.__getitem__ = lambda self, index: (time.sleep(pause), slow(self, index))[1]
-module.train(Recipe(**recipe), Path(base), Path(data), Path(out))
-"""
-
-
-def losses(out: Path) -> dict[int, float]:
-    with (out / "loss.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    steps = [int(row["step"]) for row in rows]
-    assert steps == sorted(set(steps))
-    return {int(row["step"]): float(row["loss"]) for row in rows}
+from tiny_training import CHILD, RECIPE, child_arguments, column, train_in_two_processes
 
 
 def test_a_lora_learns_and_leaves_its_curve_and_its_account(tiny_base, tiny_data, tmp_path, capsys):
     recipe = dataclasses.replace(RECIPE, epochs=6)
     trained = train(recipe, tiny_base, tiny_data, tmp_path / "out")
-    curve = losses(tmp_path / "out")
+    curve = column(tmp_path / "out")
     assert min(curve.values()) < 0.9 * curve[2]
     account = json.loads((tmp_path / "out" / "training.json").read_text())
     assert account["recipe"] == dataclasses.asdict(recipe)
     assert account["steps"] == account["steps_this_session"] == max(curve)
     assert account["peak_memory_gb"] > 0 and account["tokens_per_second"] > 0 and account["too_long"] == 0
+    (file,) = account["data"]
+    content = (tiny_data / "refine" / "all.jsonl").read_bytes()
+    assert file == {
+        "file": "refine/all.jsonl",
+        "rows": account["examples"],
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
     assert (tmp_path / "out" / "loss.svg").exists()
     assert trained == tmp_path / "out" / "adapter" and (trained / "adapter_model.safetensors").exists()
     said = capsys.readouterr().out.splitlines()
@@ -79,6 +50,15 @@ def test_a_finished_training_is_not_repeated_and_another_recipe_is_refused(tiny_
     assert (trained / "adapter_model.safetensors").stat().st_mtime_ns == before
     with pytest.raises(InputError, match="another rank, learning_rate"):
         train(dataclasses.replace(recipe, rank=8, learning_rate=1e-4), tiny_base, tiny_data, tmp_path)
+    with pytest.raises(InputError, match="another preference"):
+        train(dataclasses.replace(recipe, preference=Preference(0.1, 0.0, 2, 7)), tiny_base, tiny_data, tmp_path)
+
+
+def test_a_training_noted_before_there_were_preferences_goes_on(tiny_base, tiny_data, tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=0.5)
+    noted = {key: value for key, value in dataclasses.asdict(recipe).items() if key != "preference"}
+    (tmp_path / "recipe.json").write_text(json.dumps(noted), encoding="utf-8")
+    assert train(recipe, tiny_base, tiny_data, tmp_path).exists()
 
 
 def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_the_same(tiny_base, tiny_data, tmp_path):
@@ -86,20 +66,20 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_the_same(tiny_ba
     train(RECIPE, tiny_base, tiny_data, whole)
 
     def start(pause: float) -> subprocess.Popen:
-        values = [dataclasses.asdict(RECIPE), str(tiny_base), str(tiny_data), str(killed), pause]
+        arguments = child_arguments(RECIPE, tiny_base, tiny_data, killed, pause)
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        return subprocess.Popen([sys.executable, "-c", CHILD, json.dumps(values)], env=environment)
+        return subprocess.Popen([sys.executable, "-c", CHILD, arguments], env=environment)
 
     child = start(pause=0.1)
     try:
         deadline = time.monotonic() + 120
-        while not ((killed / "loss.csv").exists() and max(losses(killed), default=0) >= 14):
+        while not ((killed / "loss.csv").exists() and max(column(killed), default=0) >= 14):
             assert child.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()
-    reached = max(losses(killed))
+    reached = max(column(killed))
     # What a kill in the middle of saving leaves: the newest folder, without its state.
     (killed / "checkpoints" / "checkpoint-9999").mkdir()
     assert start(pause=0.0).wait(120) == 0
@@ -108,7 +88,7 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_ends_the_same(tiny_ba
     assert account["steps"] == json.loads((whole / "training.json").read_text())["steps"]
     redone = account["steps_this_session"] - (account["steps"] - reached)
     assert 0 <= redone <= RECIPE.save_every + RECIPE.log_every
-    assert losses(killed) == pytest.approx(losses(whole), rel=1e-3)
+    assert column(killed) == pytest.approx(column(whole), rel=1e-3)
     one, other = (load_file(out / "adapter" / "adapter_model.safetensors") for out in (whole, killed))
     assert all(torch.allclose(one[name], other[name], atol=1e-4) for name in one)
 
@@ -150,12 +130,12 @@ def test_the_loss_is_over_the_whole_vocabulary(tiny_base, tiny_data, tmp_path):
     """Over a short list it held nothing else down: `<|endoftext|>` rose until answers ended before their first word."""
     recipe = dataclasses.replace(RECIPE, epochs=0.5, log_every=1)
     train(recipe, tiny_base, tiny_data, tmp_path)
-    shared, tokens = split_shared(_tokens(recipe, tiny_base, tiny_data))
+    shared, tokens = split_shared(_tokens(tiny_base, _examples(recipe, tiny_data)))
     rows = plan_rows([len(item) for item in tokens], recipe.tokens_per_row - len(shared), 0.5, recipe.seed)
     inputs = PackedRows(shared, tokens, rows)[0]
     labels = inputs.pop("labels")
     logits = AutoModelForCausalLM.from_pretrained(tiny_base)(**inputs).logits[0]
-    assert losses(tmp_path)[1] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), abs=0.02)
+    assert column(tmp_path)[1] == pytest.approx(torch.nn.functional.cross_entropy(logits, labels).item(), abs=0.02)
 
 
 def test_an_adapter_is_taught_on_from_where_it_was_and_the_account_says_so(tiny_base, tiny_data, tmp_path):
@@ -163,7 +143,7 @@ def test_an_adapter_is_taught_on_from_where_it_was_and_the_account_says_so(tiny_
     slow = dataclasses.replace(RECIPE, epochs=1, learning_rate=1e-4, seed=2)
     train(slow, tiny_base, tiny_data, tmp_path / "second", begin=first)
     train(slow, tiny_base, tiny_data, tmp_path / "anew")
-    assert losses(tmp_path / "second")[2] < 0.95 * losses(tmp_path / "anew")[2]
+    assert column(tmp_path / "second")[2] < 0.95 * column(tmp_path / "anew")[2]
     account = json.loads((tmp_path / "second" / "training.json").read_text())
     assert account["begun_from"]["recipe"]["epochs"] == 6
     assert json.loads((tmp_path / "anew" / "training.json").read_text())["begun_from"] is None
@@ -190,24 +170,12 @@ def test_rows_too_short_for_any_example_are_said(tiny_base, tiny_data, tmp_path)
 
 
 def test_two_processes_train_one_model_and_the_first_alone_writes(tiny_base, tiny_data, tmp_path):
-    values = [dataclasses.asdict(RECIPE), str(tiny_base), str(tiny_data), str(tmp_path / "out"), 0.0]
-    script = tmp_path / "child.py"
-    script.write_text(CHILD, encoding="utf-8")
-    # What `accelerate launch` starts for several devices.
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [sys.executable, *command, str(script), json.dumps(values)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=150,
-    )
-    assert done.returncode == 0, done.stderr
+    said = train_in_two_processes(RECIPE, tiny_base, tiny_data, tmp_path)
     account = json.loads((tmp_path / "out" / "training.json").read_text())
     assert account["processes"] == 2
-    curve = losses(tmp_path / "out")  # each step once
+    curve = column(tmp_path / "out")  # each step once
     assert max(curve) == account["steps"] // 2 * 2 and min(curve.values()) < 0.95 * curve[2]
-    assert done.stdout.count(f"step 2/{account['steps']}") == 1
+    assert said.count(f"step 2/{account['steps']}") == 1
 
 
 def test_data_without_an_example_is_named(tiny_base, tiny_data, tmp_path):

@@ -139,6 +139,11 @@ def test_an_account_of_the_training_becomes_a_table(folder):
     assert "| method | LoRA of rank 16, alpha 32, on the upper 16 layers |" in table
     assert "| steps | 1,214 |" in table and "| peak memory | 4.7 GB |" in table
     further = blocks.training({**account, "recipe": {**account["recipe"], "epochs": 1.0}, "begun_from": account})
+    preference = {"beta": 0.1, "likelihood_weight": 0.05, "gap": 2, "good": 7.5}
+    preferring = blocks.training({**account, "recipe": {**account["recipe"], "preference": preference}})
+    how = "preference (DPO), beta 0.1, between scores 2 or more apart; likelihood of texts from 7.5 up, weight 0.05"
+    assert f"| objective | {how} |" in preferring and "objective" not in table
+    assert blocks.training({**account, "recipe": {**account["recipe"], "preference": None}}) == table
     assert further.startswith(table) and further.index("taught on") < further.index("| epochs | 1 |")
 
 

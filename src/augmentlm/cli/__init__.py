@@ -200,8 +200,11 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_train(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Train a task model from a recipe. The same command again resumes it."
-    parser.add_argument("recipe", help="a recipe such as refine, refine-further or pair-corrected, or a TOML file")
+    parser.description = (
+        "Train a task model from a recipe. The same command again resumes it. A recipe with a table [preference] "
+        "learns which texts to prefer, from several of its own for a prompt that a reader scored, in DATA/scored/TASK."
+    )
+    parser.add_argument("recipe", help="a recipe such as refine, pair-corrected or expand-preferred, or a TOML file")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints, loss curve and result")
     parser.add_argument("--data", type=Path, default=Path("data"), help="the teaching data (default: %(default)s)")
     parser.add_argument("--base", type=Path, help="a folder in Hugging Face form; default: the recipe's base, fetched")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -22,10 +22,11 @@ Encode = Callable[[str], tuple[list[int], list[int]]]
 
 @dataclass(frozen=True)
 class Tokens:
-    """An example in token ids: the rendered prompt and each completion with its stop token."""
+    """An example in token ids: the rendered prompt, each completion with its stop token, and what those score."""
 
     prompt: list[int]
     completions: list[list[int]]
+    scores: tuple[float, ...] = ()
 
     def __len__(self) -> int:
         return len(self.prompt) + sum(len(completion) for completion in self.completions)
@@ -34,7 +35,8 @@ class Tokens:
 def encode_example(
     example: Example, encode_prompt: Callable[[str], list[int]], encode_text: Callable[[str], list[int]], stop_id: int
 ) -> Tokens:
-    return Tokens(encode_prompt(example.prompt), [[*encode_text(text), stop_id] for text in example.completions])
+    completions = [[*encode_text(text), stop_id] for text in example.completions]
+    return Tokens(encode_prompt(example.prompt), completions, example.scores)
 
 
 def split_shared(examples: Sequence[Tokens]) -> tuple[list[int], list[Tokens]]:
@@ -42,7 +44,7 @@ def split_shared(examples: Sequence[Tokens]) -> tuple[list[int], list[Tokens]]:
     first, last = min(example.prompt for example in examples), max(example.prompt for example in examples)
     most = min(len(example.prompt) for example in examples) - 1
     size = next((place for place in range(most) if first[place] != last[place]), most)
-    return first[:size], [Tokens(example.prompt[size:], example.completions) for example in examples]
+    return first[:size], [replace(example, prompt=example.prompt[size:]) for example in examples]
 
 
 def plan_rows(lengths: Sequence[int], tokens_per_row: int, epochs: float, seed: int) -> list[list[int]]:

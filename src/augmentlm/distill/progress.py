@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from augmentlm.distill.curve import write_curve
 class Progress(TrainerCallback):
     """One line a logging interval: step, loss, tokens a second, minutes left; the same as CSV and as a picture.
 
+    `metrics` names what else the Trainer logs beside the loss: a column of the CSV each.
     Only the first of several processes writes; its tokens a second are those of all processes together.
     """
 
-    def __init__(self, out: Path, tokens_of_row: list[int]) -> None:
+    def __init__(self, out: Path, tokens_of_row: list[int], metrics: Sequence[str] = ()) -> None:
         self.out = out
+        self.metrics = metrics
         self.csv = out / "loss.csv"
         self.tokens_of_row = tokens_of_row
         self.started = 0.0
@@ -32,7 +35,8 @@ class Progress(TrainerCallback):
         lines = self.csv.read_text(encoding="utf-8").splitlines()[1:] if self.csv.exists() else []
         # What was logged after the checkpoint that training resumes from will be logged again.
         kept = [line for line in lines if int(line.split(",", 1)[0]) <= state.global_step]
-        self.csv.write_text("\n".join(["step,loss,learning_rate,tokens_per_second", *kept, ""]), encoding="utf-8")
+        header = ",".join(["step", "loss", "learning_rate", "tokens_per_second", *self.metrics])
+        self.csv.write_text("\n".join([header, *kept, ""]), encoding="utf-8")
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         if not state.is_world_process_zero or not logs or "loss" not in logs:
@@ -43,12 +47,13 @@ class Progress(TrainerCallback):
         rows = slice(self.first_step * step_rows, state.global_step * step_rows)
         self.tokens_per_second = sum(self.tokens_of_row[rows]) / seconds
         left = seconds / done * (state.max_steps - state.global_step)
+        cells = [f"{state.global_step}", f"{logs['loss']:.4f}", f"{logs['learning_rate']:.3e}"]
+        cells += [f"{self.tokens_per_second:.1f}", *(f"{logs[name]:.4f}" for name in self.metrics)]
         with self.csv.open("a", encoding="utf-8") as file:
-            file.write(
-                f"{state.global_step},{logs['loss']:.4f},{logs['learning_rate']:.3e},{self.tokens_per_second:.1f}\n"
-            )
+            file.write(",".join(cells) + "\n")
+        more = "".join(f"{name} {logs[name]:.2f}  " for name in self.metrics)
         print(
-            f"step {state.global_step}/{state.max_steps}  loss {logs['loss']:.3f}  "
+            f"step {state.global_step}/{state.max_steps}  loss {logs['loss']:.3f}  {more}"
             f"{self.tokens_per_second:.0f} tokens/s  {left / 60:.0f} min left",
             flush=True,
         )

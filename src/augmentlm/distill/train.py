@@ -3,6 +3,7 @@ where the CPU has no bf16 instructions).
 
 The loop is the transformers Trainer, so `accelerate launch -m augmentlm.cli train …` works for several GPUs. Rows are
 packed (see `packing`), the loss is over completions alone, and logits are computed only where there is a label.
+With a preference in the recipe the loss is that of `dpo`, else the likelihood.
 """
 
 from __future__ import annotations
@@ -25,62 +26,32 @@ from transformers import (
     AutoTokenizer,
     BitsAndBytesConfig,
     PrinterCallback,
-    Trainer,
     TrainingArguments,
     set_seed,
 )
 
+from augmentlm.distill.dpo import METRICS, PreferenceRows, PreferenceTrainer
 from augmentlm.distill.lora import account_of, put_lora
-from augmentlm.distill.packing import Tokens, collate, encode_example, plan_rows, split_shared
+from augmentlm.distill.packed import PackedRows, PackedTrainer
+from augmentlm.distill.packing import Tokens, encode_example, plan_rows, split_shared
+from augmentlm.distill.preferences import preferences, shortened
 from augmentlm.distill.progress import Progress
 from augmentlm.distill.recipe import Recipe
-from augmentlm.distill.sets import examples
+from augmentlm.distill.reference import fill_reference
+from augmentlm.distill.sets import Example, examples, files_of
 from augmentlm.errors import DoesNotFitError, InputError
 from augmentlm.hardware import has_bf16
 
 STOP = "<|im_end|>"
 
 
-class PackedRows(torch.utils.data.Dataset):
-    """Rows of model inputs in the order of the plan."""
-
-    def __init__(self, shared: list[int], tokens: list[Tokens], rows: list[list[int]]) -> None:
-        self.shared = shared
-        self.tokens = tokens
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
-        inputs = collate(self.shared, [self.tokens[place] for place in self.rows[index]])
-        inputs["logits_to_keep"] = inputs.pop("positions")
-        return inputs
-
-
-class PackedTrainer(Trainer):
-    """Cross-entropy over the labelled places of a packed row, and over nothing else."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # The loss below is a mean per row: the Trainer has to divide it by the rows of a step.
-        self.model_accepts_loss_kwargs = False
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        labels = inputs.pop("labels")
-        outputs = model(**inputs, use_cache=False)
-        loss = torch.nn.functional.cross_entropy(outputs.logits[0].float(), labels)
-        return (loss, outputs) if return_outputs else loss
-
-
 def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None = None) -> Path:
     """Train to `out/adapter` (or `out/model` for full fine-tuning), resuming from the newest checkpoint in `out`.
 
     `base` is a folder in Hugging Face form; `begin` holds a LoRA to go on from, without it a new one is made. Writes
-    `loss.csv` and `loss.svg` as it goes and `training.json` (recipe, tokens, seconds, peak memory) at the end;
-    returns the folder of the trained weights. A training that has ended is not repeated. Raises `InputError` for a
+    `loss.csv` and `loss.svg` as it goes and `training.json` (recipe, files of the data, tokens, seconds, peak memory)
+    at the end; returns the folder of the trained weights. A recipe with a preference computes its reference before the
+    first step, and keeps it in `out/reference`. A training that has ended is not repeated. Raises `InputError` for a
     base, adapter, data or an `out` of another recipe that can't be trained on, and `DoesNotFitError` when memory runs
     out.
     """
@@ -94,10 +65,12 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
     if (out / "training.json").exists() and trained.exists():
         return trained
     set_seed(recipe.seed)
-    found = _tokens(recipe, base, data)
-    if not found:
-        raise InputError(f"There is no {recipe.task} example to train on in {data}.", hint="Give another --data.")
-    shared, tokens = split_shared(found)
+    found = _examples(recipe, data)
+    preference = recipe.preference
+    tokens = _tokens(base, found)
+    if preference:
+        tokens = [shortened(item, recipe.tokens_per_row, preference.gap) for item in tokens]
+    shared, tokens = split_shared(tokens)
     room = max(0, recipe.tokens_per_row - len(shared))
     rows = plan_rows([len(item) for item in tokens], room, recipe.epochs, recipe.seed)
     if not rows:
@@ -105,17 +78,18 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
             f"No {recipe.task} example in {data} fits {recipe.tokens_per_row} tokens.",
             hint="Raise tokens_per_row in the recipe.",
         )
+    files = files_of([found[index] for row in rows for index in row], data)
     arguments = _arguments(recipe, out)
     started = time.monotonic()
-    progress = Progress(out, [len(shared) + sum(len(tokens[index]) for index in row) for row in rows])
+    tokens_of_row = [len(shared) + sum(len(tokens[index]) for index in row) for row in rows]
+    progress = Progress(out, tokens_of_row, METRICS if preference else ())
     model = _model(recipe, base, arguments.device, begin)
-    trainer = PackedTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=PackedRows(shared, tokens, rows),
-        data_collator=lambda batch: batch[0],
-        callbacks=[progress],
-    )
+    of_trainer = {"model": model, "args": arguments, "data_collator": lambda batch: batch[0], "callbacks": [progress]}
+    if preference:
+        scored = PreferenceRows(shared, tokens, rows)
+        trainer = PreferenceTrainer(train_dataset=scored, preference=preference, **of_trainer)
+    else:
+        trainer = PackedTrainer(train_dataset=PackedRows(shared, tokens, rows), **of_trainer)
     trainer.remove_callback(PrinterCallback)  # Progress says the same for a person
     checkpoint = _newest_checkpoint(out / "checkpoints")
     # In bf16 the Trainer's autocast casts the small matrices of a LoRA, which is a third less work than PEFT's way of
@@ -123,6 +97,8 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
     autocast = recipe.method == "lora" and arguments.bf16
     try:
         with disable_input_dtype_casting(model) if autocast else nullcontext():
+            if isinstance(trainer, PreferenceTrainer):
+                fill_reference(trainer, out, begin)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError as error:
         raise DoesNotFitError(
@@ -134,6 +110,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
         summary = {
             "recipe": asdict(recipe),
             "begun_from": account_of(begin) if begin else None,
+            "data": files,
             "examples": len(tokens),
             "too_long": sum(len(item) > room for item in tokens),
             "tokens": sum(progress.tokens_of_row),
@@ -175,7 +152,16 @@ def _same_recipe(recipe: Recipe, out: Path) -> None:
         )
 
 
-def _tokens(recipe: Recipe, base: Path, data: Path) -> list[Tokens]:
+def _examples(recipe: Recipe, data: Path) -> list[Example]:
+    if recipe.preference:
+        return preferences(recipe.task, data, "train", recipe.preference.gap)
+    found = examples(recipe.task, data, "train", recipe.seed)
+    if not found:
+        raise InputError(f"There is no {recipe.task} example to train on in {data}.", hint="Give another --data.")
+    return found
+
+
+def _tokens(base: Path, found: list[Example]) -> list[Tokens]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(base)
     except (OSError, ValueError) as error:
@@ -194,7 +180,7 @@ def _tokens(recipe: Recipe, base: Path, data: Path) -> list[Tokens]:
             lambda text: tokenizer.encode(text, add_special_tokens=False),
             stop_id,
         )
-        for example in examples(recipe.task, data, "train", recipe.seed)
+        for example in found
     ]
 
 

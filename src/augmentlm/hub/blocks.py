@@ -88,6 +88,10 @@ def _sitting(account: dict[str, Any]) -> str:
         ("device", str(account["device"])),
         ("peak memory", f"{account['peak_memory_gb']:.1f} GB"),
     ]
+    if preference := recipe.get("preference"):
+        how = f"preference (DPO), beta {preference['beta']:g}, between scores {preference['gap']:g} or more apart"
+        besides = f"likelihood of texts from {preference['good']:g} up, weight {preference['likelihood_weight']:g}"
+        rows.insert(1, ("objective", f"{how}; {besides}"))
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
