@@ -32,6 +32,8 @@ def cells(first: str, columns: int) -> list[list[str]]:
         "corrected-again/pair",
         "corrected-later/expand",
         "corrected-later/pair",
+        "scored/expand",
+        "scored/pair",
     ],
 )
 def test_the_card_counts_what_is_there(name: str) -> None:
