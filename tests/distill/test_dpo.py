@@ -95,13 +95,14 @@ def test_the_loss_of_a_row_is_that_of_its_texts_one_by_one(tiny_base):
         ((6, 5, 1), (1, 1, -1)),
         ((6, 1, MENDED), (1, -1, 0)),
         ((MENDED, 2, 4), (0, -1, 1)),
+        ((2.6, 0.6, MENDED), (1, -1, 0)),  # in 32 bits less than 2 apart
     ],
 )
 def test_only_scores_that_differ_by_the_gap_are_a_preference(scores, pulled):
     found = torch.zeros(3, requires_grad=True)
     preference = Preference(beta=1, likelihood_weight=0, gap=2, good=7)
     preference_loss(
-        found, torch.zeros(3), torch.ones(3), torch.tensor(scores, dtype=torch.float32), preference
+        found, torch.zeros(3), torch.ones(3), torch.tensor(scores, dtype=torch.float64), preference
     ).loss.backward()
     assert torch.equal(-found.grad.sign(), torch.tensor(pulled, dtype=torch.float32))
 

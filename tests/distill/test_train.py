@@ -149,6 +149,17 @@ def test_an_adapter_is_taught_on_from_where_it_was_and_the_account_says_so(tiny_
     assert json.loads((tmp_path / "anew" / "training.json").read_text())["begun_from"] is None
 
 
+def test_a_training_does_not_go_on_with_other_data(tiny_base, tiny_data, tmp_path):
+    recipe = dataclasses.replace(RECIPE, epochs=1)
+    train(recipe, tiny_base, tiny_data, tmp_path / "out")
+    (tmp_path / "out" / "training.json").unlink()  # as if it had been killed before its end
+    [first, *_] = sorted((tiny_data / "refine").glob("*.jsonl"))
+    lines = first.read_text(encoding="utf-8").splitlines(keepends=True)
+    first.write_text("".join(lines[:-1]), encoding="utf-8")
+    with pytest.raises(InputError, match="not what the training in"):
+        train(recipe, tiny_base, tiny_data, tmp_path / "out")
+
+
 def test_an_adapter_of_another_shape_and_a_folder_without_one_are_said(tiny_base, tiny_data, tmp_path):
     first = train(dataclasses.replace(RECIPE, epochs=0.5), tiny_base, tiny_data, tmp_path / "first")
     with pytest.raises(InputError, match="differ in r, layers_to_transform"):

@@ -12,8 +12,10 @@ from augmentlm.engines import endpoint, refused
 from augmentlm.engines.base import Request
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import EngineError, StoppedError
+from augmentlm.examples import Example
 from augmentlm.runs.rows import read_run
 from augmentlm.runs.run import Using, run
+from augmentlm.tasks import Message
 from engines.chat_server import environment, in_turn, refuse, say, serve_chats  # noqa: F401
 from scripted_cli import ScriptedPool
 from scripted_refusals import RefusingEngine, filtered, too_long
@@ -116,6 +118,14 @@ def test_an_engine_that_refuses_everything_rejects_no_row(work, out) -> None:
     engine = RefusingEngine(dreamed, lambda request: True)
     with pytest.raises(EngineError, match="content filter"):
         work(engine, n=20)
+    assert not read_run(out).records
+
+
+def test_a_server_that_takes_no_system_message_ends_the_run_and_rejects_no_row(work, out) -> None:
+    engine = RefusingEngine(dreamed, lambda request: request.messages[0].role == "system")
+    seeds = [Example(f"Name {n} birds", "Wren.", (Message("system", "Be brief"),)) for n in range(6)]
+    with pytest.raises(EngineError, match="content filter"):
+        work(engine, seeds=seeds, steps=["respond"], n=1)
     assert not read_run(out).records
 
 

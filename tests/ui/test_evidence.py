@@ -67,7 +67,7 @@ def test_all_evidence_has_its_chinese(text) -> None:
 
 def test_every_translation_of_evidence_is_chinese_and_fills_in_what_there_is() -> None:
     assert [english for english, chinese in CHINESE.items() if chinese.isascii()] == []
-    for pattern, chinese in faults._patterns("evidence"):
+    for pattern, chinese, _ in faults._patterns("evidence"):
         chinese.format(*map(str, range(pattern.groups)))
 
 
@@ -98,3 +98,11 @@ def test_the_pages_tell_it() -> None:
     record = Record(7, "expand", "rejected", "too_short", "3 words, at least 5 are wanted", bird, bird, 0, ())
     assert dataset_view.reason(record, "zh") == "太短: 3 个词，至少需要 5 个"
     assert dataset_view.reason(record, "en") == "too short: 3 words, at least 5 are wanted"
+
+
+def test_words_of_the_user_stay_as_they_are_even_where_they_are_like_ours() -> None:
+    assert faults.evidence("missing: Chinese, the seed", "zh") == "缺少 Chinese, the seed"
+    assert faults.evidence("missing: contains eggs", "zh") == "缺少 contains eggs"
+    assert faults.evidence("went from Chinese to Latin script", "zh") == "从中文变成了拉丁字母"
+    [reason] = markup.reasons([Finding("facts_lost", "missing: Chinese")], "zh")
+    assert "Chinese" in reason

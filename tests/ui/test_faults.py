@@ -232,7 +232,7 @@ def test_why_a_data_set_may_not_go_up_is_told_in_chinese() -> None:
 
 
 def test_the_holes_of_a_translation_are_those_of_the_sentence() -> None:
-    for pattern, chinese in faults._patterns():
+    for pattern, chinese, _ in faults._patterns():
         chinese.format(*map(str, range(pattern.groups)))
 
 

@@ -43,7 +43,10 @@ class PreferenceRows(PackedRows):
         inputs = super().__getitem__(index)
         row = [self.tokens[place] for place in self.rows[index]]
         inputs["sizes"] = torch.tensor([len(text) for example in row for text in example.completions])
-        inputs["scores"] = torch.tensor([score for example in row for score in example.scores])
+        inputs["scores"] = torch.tensor(
+            [score for example in row for score in example.scores],
+            dtype=torch.float64,  # as `prefers` compares them
+        )
         inputs["texts"] = torch.tensor([len(example.completions) for example in row])
         return inputs
 

@@ -112,10 +112,10 @@ def pairs_of(row: Mapping[str, Any], field: str, least: int = 1) -> list[Pair]:
     return [_pair(item, row, field) for item in items]
 
 
-def texts_of(row: Mapping[str, Any], field: str, least: int = 0) -> list[str]:
-    """The texts in a field of a row. Raises `InputError` where there are fewer than `least` or one is none."""
+def texts_of(row: Mapping[str, Any], field: str) -> list[str]:
+    """The texts in a field of a row. Raises `InputError` where one is none."""
     items = row.get(field)
-    if not isinstance(items, list) or len(items) < least:
+    if not isinstance(items, list):
         raise lacking(row, field, "list of texts")
     return [_text(item, row, field) for item in items]
 

@@ -79,6 +79,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
             hint="Raise tokens_per_row in the recipe.",
         )
     files = files_of([found[index] for row in rows for index in row], data)
+    _same_data(files, out)
     arguments = _arguments(recipe, out)
     started = time.monotonic()
     tokens_of_row = [len(shared) + sum(len(tokens[index]) for index in row) for row in rows]
@@ -128,17 +129,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
 
 def _same_recipe(recipe: Recipe, out: Path) -> None:
     """Note the recipe in `out`, or refuse to go on there with another one: its rows and shapes would not fit."""
-    note = out / "recipe.json"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not note.exists():
-            # Each of several processes comes by here, and none may read a note half written.
-            draft = out / f"recipe.json.{os.getpid()}"
-            draft.write_text(json.dumps(asdict(recipe), indent=2) + "\n", encoding="utf-8")
-            draft.replace(note)
-        earlier = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"The training folder {out} can't be used: {error}.", hint="Give another --out.") from error
+    earlier = _noted(out, "recipe.json", asdict(recipe))
     # How often to save and log may change on the way; everything else decides what is trained.
     changed = [
         key
@@ -150,6 +141,30 @@ def _same_recipe(recipe: Recipe, out: Path) -> None:
             f"{out} holds a training with another {', '.join(changed)}.",
             hint="Give another --out, or delete the folder to start over.",
         )
+
+
+def _same_data(files: list[dict[str, Any]], out: Path) -> None:
+    """Note what is trained on in `out`, or refuse to go on there with other data: its rows would be others."""
+    if _noted(out, "data.json", files) != files:
+        raise InputError(
+            f"The data is not what the training in {out} began with.",
+            hint="Give another --out, or delete the folder to start over.",
+        )
+
+
+def _noted(out: Path, name: str, value: Any) -> Any:
+    """What was noted in a file of `out` when the training began there; now `value`, where nothing was."""
+    note = out / name
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not note.exists():
+            # Each of several processes comes by here, and none may read a note half written.
+            draft = out / f"{name}.{os.getpid()}"
+            draft.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+            draft.replace(note)
+        return json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise InputError(f"The training folder {out} can't be used: {error}.", hint="Give another --out.") from error
 
 
 def _examples(recipe: Recipe, data: Path) -> list[Example]:

@@ -56,7 +56,9 @@ class Maker:
                         yield keys[result.index], result
 
         def plain(key: str) -> Iterator[Result]:
-            return self._rows([(plain_input(self._augmenter.task), _PLAIN_SEED)])
+            # The system message goes along: a server that takes none refuses no row, but the run.
+            system = tuple(message for message in rows[key].context if message.role == "system")
+            return self._rows([(plain_input(self._augmenter.task), _PLAIN_SEED)], [system])
 
         with closing(made_or_refused(list(rows), make, plain, self._stop, self._patience)) as found:
             for key, each in found:

@@ -11,10 +11,10 @@ from importlib import resources
 from augmentlm.errors import AugmentLMError
 from augmentlm.ui.texts import say
 
-_HOLES = {"{}": "(.*?)", "{n}": r"(-?\d[\d.,]*(?:e[+-]\d+)?)"}
-"""What may be filled in: anything, or a number."""
+_HOLES = {"{}": "(.*?)", "{n}": r"(-?\d[\d.,]*(?:e[+-]\d+)?)", "{s}": "(.*?)"}
+"""What may be filled in: anything, a number, or in evidence something that is said in our words and has its Chinese."""
 
-_HOLE = re.compile(r"(\{n?\})")
+_HOLE = re.compile(r"(\{[ns]?\})")
 _BETWEEN_FINDINGS = "; "
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) (?=\S)")
 
@@ -30,7 +30,7 @@ def said(sentence: str, language: str) -> str:
     """An English sentence of an error in a language; what has no translation stays as it is."""
     if language != "zh" or not sentence:
         return sentence
-    for pattern, translation in _patterns():
+    for pattern, translation, _ in _patterns():
         if match := pattern.fullmatch(sentence):
             # What is filled in may be a sentence itself, such as why a download failed.
             return translation.format(*(said(value, language) for value in match.groups()))
@@ -49,19 +49,25 @@ def evidence(found: str, language: str) -> str:
 
 
 def _evident(part: str) -> str:
-    """What is filled in may be the name of a text, or words of a user or a model, which stay as they are."""
-    for pattern, translation in _patterns("evidence"):
+    """Words of a user or a model that are filled in stay as they are, even where they are like ours: "Chinese"."""
+    for pattern, translation, holes in _patterns("evidence"):
         if match := pattern.fullmatch(part):
-            return translation.format(*map(_evident, match.groups()))
+            filled = zip(holes, match.groups(), strict=True)
+            return translation.format(*(_evident(value) if hole == "{s}" else value for hole, value in filled))
     return part
 
 
 @cache
-def _patterns(kind: str = "errors") -> list[tuple[re.Pattern[str], str]]:
-    """Those with the most words of their own first: `{} has no {}.` would fit nearly everything."""
+def _patterns(kind: str = "errors") -> list[tuple[re.Pattern[str], str, list[str]]]:
+    """English, Chinese and the holes of each sentence, those with the most words of their own first: `{} has no {}.`
+    would fit nearly everything."""
     text = resources.files("augmentlm.ui").joinpath(f"{kind}_zh.toml").read_text(encoding="utf-8")
     pairs = sorted(tomllib.loads(text).items(), key=lambda pair: -len(_HOLE.sub("", pair[0])))
     return [
-        (re.compile("".join(_HOLES.get(part, re.escape(part)) for part in _HOLE.split(english)), re.DOTALL), chinese)
+        (
+            re.compile("".join(_HOLES.get(part, re.escape(part)) for part in _HOLE.split(english)), re.DOTALL),
+            chinese,
+            _HOLE.findall(english),
+        )
         for english, chinese in pairs
     ]

@@ -140,7 +140,8 @@ def _reason(finding: Finding, language: str) -> str:
     if finding.code == "input":
         return f"{say(language, 'reason.input')}: {faults.said(finding.evidence, language)}"
     if finding.code in ("facts_lost", "form"):
-        evidence = faults.evidence(finding.evidence.removeprefix("missing: "), language)
+        lost = finding.evidence.removeprefix("missing: ")  # the user's own words, which stay as they are
+        evidence = lost if lost != finding.evidence else faults.evidence(lost, language)
         return f"{say(language, f'reason.{finding.code}')}: {evidence}"
     return say(language, f"reason.{finding.code}")
 
