@@ -29,7 +29,8 @@ def fill_reference(trainer: PreferenceTrainer, out: Path, begin: Path | None) ->
     begun = _begun_from(begin)
     folder = out / "reference"
     known = _kept(folder, begun)
-    _wait(trainer)  # none may write before all have read, or they would part the work differently
+    # None may write before all have read, or they would part the work differently.
+    trainer.accelerator.wait_for_everyone()
     share = slice(trainer.args.process_index, None, trainer.args.world_size)
     seen = set(known)
     missing = []
@@ -38,7 +39,7 @@ def fill_reference(trainer: PreferenceTrainer, out: Path, begin: Path | None) ->
             missing.append(index)
             seen.update(keys[place] for place in row)
     _compute(trainer, data, keys, missing[share], folder / f"{begun}-{trainer.args.process_index}.jsonl")
-    _wait(trainer)
+    trainer.accelerator.wait_for_everyone()
     known = _kept(folder, begun)
     data.reference = {place: known[keys[place]] for row in data.rows for place in row}
 
@@ -84,7 +85,3 @@ def _begun_from(begin: Path | None) -> str:
 
 def _digest(ids: list[list[int]]) -> str:
     return hashlib.sha256(json.dumps(ids).encode()).hexdigest()[:32]
-
-
-def _wait(trainer: PreferenceTrainer) -> None:
-    trainer.accelerator.wait_for_everyone()

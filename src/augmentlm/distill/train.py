@@ -52,8 +52,8 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
     `loss.csv` and `loss.svg` as it goes and `training.json` (recipe, files of the data, tokens, seconds, peak memory)
     at the end; returns the folder of the trained weights. A recipe with a preference computes its reference before the
     first step, and keeps it in `out/reference`. A training that has ended is not repeated. Raises `InputError` for a
-    base, adapter, data or an `out` of another recipe that can't be trained on, and `DoesNotFitError` when memory runs
-    out.
+    base, adapter or data that can't be trained on, and for an `out` that was begun with another recipe or other data;
+    `DoesNotFitError` when memory runs out.
     """
     if begin and recipe.method != "lora":
         raise InputError(

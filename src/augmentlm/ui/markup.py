@@ -139,10 +139,10 @@ def _reason(finding: Finding, language: str) -> str:
         return say(language, "reason.near_copy", other=name, percent=round(100 * float(score)))
     if finding.code == "input":
         return f"{say(language, 'reason.input')}: {faults.said(finding.evidence, language)}"
-    if finding.code in ("facts_lost", "form"):
-        lost = finding.evidence.removeprefix("missing: ")  # the user's own words, which stay as they are
-        evidence = lost if lost != finding.evidence else faults.evidence(lost, language)
-        return f"{say(language, f'reason.{finding.code}')}: {evidence}"
+    if finding.code == "facts_lost":  # in the user's own words, which stay as they are
+        return f"{say(language, 'reason.facts_lost')}: {finding.evidence.removeprefix('missing: ')}"
+    if finding.code == "form":
+        return f"{say(language, 'reason.form')}: {faults.evidence(finding.evidence, language)}"
     return say(language, f"reason.{finding.code}")
 
 
