@@ -41,6 +41,18 @@ def test_a_trained_adapter_is_written_for_every_program(export, trained, tiny_ba
     assert not list(out.rglob("*.part"))
 
 
+def test_an_adapter_is_written_at_the_strength_asked_for(export, trained, tmp_path):
+    from safetensors.numpy import load_file
+
+    assert export(trained, "--out", tmp_path / "whole")[0] == 0
+    assert export(trained, "--out", tmp_path / "half", "--strength", 0.5)[0] == 0
+    whole, half = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "half"))
+    for name, tensor in whole.items():
+        np.testing.assert_array_equal(half[name], tensor / 2 if ".lora_B." in name else tensor)
+    code, _, err = export(trained, "--out", tmp_path / "more", "--strength", 2)
+    assert code == 2 and "no strength of 2" in err
+
+
 def test_the_gguf_holds_the_numbers_of_the_adapter(export, trained, tmp_path):
     from gguf import GGUFReader
     from safetensors.numpy import load_file

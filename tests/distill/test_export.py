@@ -43,6 +43,26 @@ def test_exporting_again_writes_the_same_bytes(trained, tmp_path):
         assert (one / name).read_bytes() == (two / name).read_bytes()
 
 
+def test_at_half_strength_half_of_the_change_to_the_base_is_kept(trained, tiny_base, tmp_path):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    def weight(adapter):
+        model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tiny_base), adapter)
+        return model.merge_and_unload().model.layers[1].self_attn.q_proj.weight.detach()
+
+    base = AutoModelForCausalLM.from_pretrained(tiny_base).model.layers[1].self_attn.q_proj.weight.detach()
+    whole = weight(export_adapter(trained, BASE, tmp_path / "whole")) - base
+    half = weight(export_adapter(trained, BASE, tmp_path / "half", strength=0.5)) - base
+    assert whole.abs().max() > 0.01 and torch.allclose(2 * half, whole, atol=1e-4)
+
+
+@pytest.mark.parametrize("strength", [0, -1, 1.5, float("nan")])
+def test_a_strength_outside_of_base_and_adapter_is_refused(trained, tmp_path, strength):
+    with pytest.raises(InputError, match="strength"):
+        export_adapter(trained, BASE, tmp_path / "card", strength)
+
+
 def test_a_merged_model_says_what_the_adapter_on_its_base_says(trained, tiny_base, tmp_path):
     from peft import PeftModel
     from transformers import AutoModelForCausalLM

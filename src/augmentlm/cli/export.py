@@ -27,6 +27,12 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to write to")
     parser.add_argument("--gguf", action="store_true", help="also adapter.gguf, for llama.cpp")
     parser.add_argument("--merged", action="store_true", help="also merged/: base and adapter in one, bf16 safetensors")
+    parser.add_argument(
+        "--strength",
+        type=float,
+        default=1.0,
+        help="how much of what it learned to keep, above 0 and at most 1: less strays less from its base (default: 1)",
+    )
     parser.add_argument("--base", type=Path, help="the base for --merged, in Hugging Face form; default: fetched")
 
 
@@ -42,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
         raise MissingExtraError(
             f"Merging needs {', '.join(missing)}, not installed here.", hint='Run `pip install -e ".[gpu]"`.'
         )
-    made = [export_adapter(trained, base, options.out) / CONFIG]
+    made = [export_adapter(trained, base, options.out, options.strength) / CONFIG]
     if options.gguf:
         draft = options.out / "adapter.gguf.part"
         shutil.copyfile(as_gguf(options.out), draft)

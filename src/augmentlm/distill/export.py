@@ -21,24 +21,31 @@ def base_repository(base: Model) -> str:
     return base.artifact.hub.repo.removesuffix("-GGUF")
 
 
-def export_adapter(trained: Path, base: Model, folder: Path) -> Path:
+def export_adapter(trained: Path, base: Model, folder: Path, strength: float = 1) -> Path:
     """Write the adapter that `train` left in `trained` to `folder`, in PEFT form; return `folder`.
 
     Weights become fp16, which torch, numpy and GGUF all read, at half the size of the fp32 that was trained. The
-    configuration names the base by its hub id and holds no path of the machine that trained. Raises `InputError`
-    when there is no adapter, or a number in it does not fit fp16.
+    configuration names the base by its hub id and holds no path of the machine that trained. `strength` is how much
+    of the change to the base is kept: between the base (0) and what was trained (1) may lie a model that has the task
+    and has forgotten less (weight-space interpolation, arXiv 2109.01903). Raises `InputError` when there is no
+    adapter, or a number in it does not fit fp16, and for a strength that is not above 0 and at most 1.
     """
     import numpy as np
     from safetensors import SafetensorError
     from safetensors.numpy import load_file, save_file
 
+    if not 0 < strength <= 1:
+        raise InputError(f"An adapter has no strength of {strength:g}.", hint="Give one above 0 and at most 1.")
     config = _config(trained)
     try:
         tensors = load_file(trained / WEIGHTS)
     except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:  # numpy has no bf16
         raise InputError(f"The adapter in {trained} can't be read: {error}.", hint="Train it again.") from error
     with np.errstate(over="ignore"):  # what becomes infinite is refused below
-        halves = {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
+        halves = {
+            name: (tensor * np.float32(strength if ".lora_B." in name else 1)).astype(np.float16)
+            for name, tensor in tensors.items()
+        }
     broken = [name for name, tensor in halves.items() if not np.isfinite(tensor).all()]
     if broken:
         raise InputError(f"{broken[0]} in {trained} holds numbers beyond fp16.", hint="Train with a lower rate.")
