@@ -103,6 +103,12 @@ def test_data_without_scores_is_named(tmp_path, task):
     assert str(tmp_path / "scored" / task) in raised.value.hint
 
 
+def test_scores_of_held_out_families_alone_are_said_to_be_so(tmp_path):
+    put(tmp_path, "expand", {**INPUT["expand"], "id": f"{HELD_OUT}/1", "texts": scored(0, 10)})
+    with pytest.raises(InputError, match="in a held-out family"):
+        preferences("expand", tmp_path, "train", gap=2)
+
+
 def texts(*sizes: int) -> list[list[int]]:
     return [[place] * size for place, size in enumerate(sizes)]
 
@@ -127,7 +133,8 @@ def test_a_short_row_keeps_the_best_and_the_worst_texts(most, left):
     assert len(short) <= most or short == whole
 
 
-def test_a_short_row_keeps_a_mended_text_first_but_never_only_one_to_compare():
-    whole = Tokens([1], texts(2, 2, 2, 2), (9.0, 3.0, 5.0, MENDED))
-    assert [text[0] for text in shortened(whole, 7, 2).completions] == [3, 1, 0]
-    assert shortened(whole, 6, 2) is whole and shortened(whole, 7, 6.5) is whole
+def test_a_short_row_keeps_what_it_compares_then_the_mended_text_then_others():
+    whole = Tokens([1], texts(2, 2, 2, 2, 2), (9.0, 3.0, 5.0, 4.0, MENDED))
+    assert [text[0] for text in shortened(whole, 7, 2).completions] == [0, 1, 4]
+    assert [text[0] for text in shortened(whole, 6, 2).completions] == [0, 1]
+    assert shortened(whole, 4, 2) is whole and shortened(whole, 7, 6.5) is whole

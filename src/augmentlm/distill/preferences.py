@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from augmentlm.distill.packing import Tokens
-from augmentlm.distill.sets import Example, Split, lacking, pairs_of, placed_rows, text_of
+from augmentlm.distill.sets import Example, Split, lacking, pairs_of, placed_rows, split_of, text_of
 from augmentlm.errors import InputError
 from augmentlm.tasks import Task, format_pair, format_pairs
 
@@ -32,10 +32,18 @@ def preferences(task: Task, data: Path, split: Split, gap: float) -> list[Exampl
     """
     folder = data / "scored" / task
     found = []
-    for place, row in placed_rows(folder, split) if folder.is_dir() else ():
+    rows = list(placed_rows(folder)) if folder.is_dir() else []
+    for place, row in rows:
+        if split_of(row["id"]) != split:
+            continue
         scores = _scores(task, row)
         if prefers(list(scores.values()), gap):
             found.append(Example(row["id"], _prompt(task, row), tuple(scores), (place,), tuple(scores.values())))
+    if split == "train" and rows and all(split_of(row["id"]) == "dev" for _, row in rows):
+        raise InputError(
+            f"Every {task} prompt in {folder} is in a held-out family, which nothing is trained on.",
+            hint="A family is what stands before the slash of an id; give the rows ids of other families.",
+        )
     if not found:
         raise InputError(
             f"There is no {task} prompt in {data} with texts whose scores differ by {gap:g} or more.",
@@ -51,15 +59,17 @@ def prefers(scores: Sequence[float], gap: float) -> bool:
 
 
 def shortened(tokens: Tokens, most: int, gap: float) -> Tokens:
-    """An example with as many of its texts as fit `most` tokens: the best first, then in turn the worst and the best
-    of the others, as those differ most. Where no preference would be left it stays as it is, too long for a row."""
+    """An example with as many of its texts as fit `most` tokens: the best and the worst first, as those differ most,
+    then what a reader mended, then in turn the best and the worst of the others. Where no preference would be left it
+    stays as it is, too long for a row."""
     if len(tokens) <= most:
         return tokens
-    scores = [math.inf if math.isnan(score) else score for score in tokens.scores]
-    ranked = sorted(range(len(scores)), key=lambda place: -scores[place])
+    compared = [place for place, score in enumerate(tokens.scores) if not math.isnan(score)]
+    mended = [place for place in range(len(tokens.scores)) if place not in compared]
+    ranked = sorted(compared, key=lambda place: -tokens.scores[place])
     from_both_ends = list(chain.from_iterable(zip(ranked, reversed(ranked), strict=True)))[: len(ranked)]
     kept, room = [], most - len(tokens.prompt)
-    for place in from_both_ends:
+    for place in (*from_both_ends[:2], *mended, *from_both_ends[2:]):
         size = len(tokens.completions[place])
         if size <= room:
             kept.append(place)
