@@ -201,8 +201,8 @@ def test_the_batch_engine_is_counted_with_the_adapters_of_all_models_on_the_base
     layer = (494_032_768 - 136_134_656) // 24
     once = 494_032_768 + 2 * 136_134_656 + 402_653_184 + 600_000_000
     assert {bytes_needed(entry, "batch", "int8", "cpu") for entry in family} == {once + 3 * 16 * layer}
-    # On the larger base one adapter on the upper 14 of 28.
-    assert layers_in_batch(catalog.model("augmentlm-1.5b-pair")) == 28 + 14
+    # On the larger base two adapters on the upper 14 of 28, and the bare base.
+    assert layers_in_batch(catalog.model("augmentlm-1.5b-pair")) == 14 + 3 * 14
 
 
 def test_an_adapter_that_names_no_layers_is_counted_with_all_and_one_that_was_pulled_has_the_base_to_itself(tmp_path):

@@ -153,7 +153,7 @@ def test_a_prompt_that_can_not_be_worked_on_gets_a_sentence():
 
 
 def test_names_for_families():
-    assert resolve("embedded", "expand") == "augmentlm-0.5b-expand"
+    assert resolve("embedded", "expand") == "augmentlm-1.5b-expand"
     assert resolve("embedded", "pair") == "augmentlm-1.5b-pair"
     assert resolve("reference", "pair") == "qwen2.5-coder-1.5b-instruct"
     assert resolve("something@http://x/v1", "pair") == "something@http://x/v1"

@@ -57,6 +57,31 @@ def test_at_half_strength_half_of_the_change_to_the_base_is_kept(trained, tiny_b
     assert whole.abs().max() > 0.01 and torch.allclose(2 * half, whole, atol=1e-4)
 
 
+def test_of_an_adapter_that_was_taught_on_a_part_of_the_way_can_be_kept(trained, tmp_path):
+    def numbers(folder):
+        return load_file(folder / "adapter_model.safetensors")
+
+    begun = export_adapter(trained, BASE, tmp_path / "begun")
+    taught = {name: tensor + 1 for name, tensor in numbers(trained).items()}
+    save_file(taught, trained / "adapter_model.safetensors")
+    between = numbers(export_adapter(trained, BASE, tmp_path / "between", 0.25, begun))
+    for name, tensor in numbers(begun).items():
+        np.testing.assert_allclose(between[name], tensor + 0.25, atol=1e-3)
+
+
+def test_an_adapter_that_was_not_begun_from_another_is_refused(trained, tmp_path):
+    other = export_adapter(trained, BASE, tmp_path / "other")
+    config = (other / "adapter_config.json").read_text()
+    (other / "adapter_config.json").write_text(config.replace('"lora_alpha": 8', '"lora_alpha": 16'))
+    with pytest.raises(InputError, match=r"not begun from .*alpha"):
+        export_adapter(trained, BASE, tmp_path / "card", 0.5, other)
+    (other / "adapter_config.json").write_text(config)
+    save_file({"a": np.ones((2, 2), dtype=np.float16)}, other / "adapter_model.safetensors")
+    with pytest.raises(InputError, match=r"not begun from .*matrices"):
+        export_adapter(trained, BASE, tmp_path / "card", 0.5, other)
+    assert not (tmp_path / "card").exists()
+
+
 @pytest.mark.parametrize("strength", [0, -1, 1.5, float("nan")])
 def test_a_strength_outside_of_base_and_adapter_is_refused(trained, tmp_path, strength):
     with pytest.raises(InputError, match="strength"):

@@ -100,7 +100,7 @@ def test_two_adapters_of_one_base_do_not_share_what_is_loaded(hub, home) -> None
     hers(hub)
     ours, theirs = Contender(MODEL.name), Contender("eve/hers")
     assert ours.plan and theirs.plan and ours.plan.base != theirs.plan.base
-    assert not takes_turns(ours, theirs) and takes_turns(ours, Contender(OURS[1].name))
+    assert not takes_turns(ours, theirs) and takes_turns(ours, Contender("augmentlm-0.5b-expand"))
 
 
 def test_it_takes_part_where_models_are_compared(hub, home) -> None:

@@ -31,7 +31,7 @@ class Counting(ScriptedEngine):
 
 
 def expands(request: Request) -> bool:
-    return request.adapter == "augmentlm-0.5b-expand"
+    return request.adapter == "augmentlm-1.5b-expand"
 
 
 def rows(out) -> list[dict]:
@@ -147,7 +147,7 @@ def test_rejects_are_kept_with_text_reason_and_evidence(work, out) -> None:
     assert copies
     assert "1.00 ROUGE-L with the seed" in copies[0]["evidence"]
     assert copies[0]["text"]
-    assert copies[0]["provenance"]["steps"][0]["model"] == "augmentlm-0.5b-expand"
+    assert copies[0]["provenance"]["steps"][0]["model"] == "augmentlm-1.5b-expand"
 
 
 def test_a_copy_of_a_refined_seed_is_told_as_that(work) -> None:
@@ -162,7 +162,7 @@ def test_a_step_is_not_spent_on_what_an_earlier_one_rejected(work) -> None:
     engine = Counting(lambda request: "Paint a boat" if expands(request) else "Fine.")
     found, _ = work(engine, seeds=["Paint a boat"], n=2)
     assert not found.accepted
-    assert set(engine.asked) == {"augmentlm-0.5b-expand"}
+    assert set(engine.asked) == {"augmentlm-1.5b-expand"}
 
 
 def test_one_row_of_each_seed_comes_in_the_order_of_the_seeds(work, out) -> None:

@@ -57,7 +57,7 @@ def test_the_file_reads_back_and_says_how_each_row_was_made(expand) -> None:
     assert formats.read_instructions(text) == [row["instruction"] for row in rows]
     assert len(rows) == 4
     assert rows[0]["made_from"] == "Plan a trip to Kyoto"
-    assert rows[0]["model"] == "augmentlm-0.5b-expand"
+    assert rows[0]["model"] == "augmentlm-1.5b-expand"
     assert set(rows[0]) >= {"engine", "quantization", "prompt_version", "seed"}
 
 

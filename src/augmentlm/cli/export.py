@@ -33,6 +33,9 @@ def add_parser(verbs: Any) -> None:
         default=1.0,
         help="how much of what it learned to keep, above 0 and at most 1: less strays less from its base (default: 1)",
     )
+    parser.add_argument(
+        "--begin", type=Path, help="the adapter that `train --begin` had; --strength is then of what came since"
+    )
     parser.add_argument("--base", type=Path, help="the base for --merged, in Hugging Face form; default: fetched")
 
 
@@ -48,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         raise MissingExtraError(
             f"Merging needs {', '.join(missing)}, not installed here.", hint='Run `pip install -e ".[gpu]"`.'
         )
-    made = [export_adapter(trained, base, options.out, options.strength) / CONFIG]
+    made = [export_adapter(trained, base, options.out, options.strength, options.begin) / CONFIG]
     if options.gguf:
         draft = options.out / "adapter.gguf.part"
         shutil.copyfile(as_gguf(options.out), draft)

@@ -21,26 +21,30 @@ def base_repository(base: Model) -> str:
     return base.artifact.hub.repo.removesuffix("-GGUF")
 
 
-def export_adapter(trained: Path, base: Model, folder: Path, strength: float = 1) -> Path:
+def export_adapter(
+    trained: Path, base: Model, folder: Path, strength: float = 1, begun_from: Path | None = None
+) -> Path:
     """Write the adapter that `train` left in `trained` to `folder`, in PEFT form; return `folder`.
 
     Weights become fp16, which torch, numpy and GGUF all read, at half the size of the fp32 that was trained. The
     configuration names the base by its hub id and holds no path of the machine that trained. `strength` is how much
-    of the change to the base is kept: between the base (0) and what was trained (1) may lie a model that has the task
-    and has forgotten less (weight-space interpolation, arXiv 2109.01903). Raises `InputError` when there is no
-    adapter, or a number in it does not fit fp16, and for a strength that is not above 0 and at most 1.
+    of the change to the base is kept, or of that to the adapter in `begun_from`, on which it was taught on: between
+    where it began (0) and what was trained (1) may lie a model that has the task and has forgotten less (weight-space
+    interpolation, arXiv 2109.01903). Raises `InputError` when there is no adapter, a number in it does not fit fp16,
+    or the two are of different shapes, and for a strength that is not above 0 and at most 1.
     """
     import numpy as np
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file, save_file
+    from safetensors.numpy import save_file
 
     if not 0 < strength <= 1:
         raise InputError(f"An adapter has no strength of {strength:g}.", hint="Give one above 0 and at most 1.")
     config = _config(trained)
-    try:
-        tensors = load_file(trained / WEIGHTS)
-    except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:  # numpy has no bf16
-        raise InputError(f"The adapter in {trained} can't be read: {error}.", hint="Train it again.") from error
+    tensors = _tensors(trained)
+    if begun_from:
+        if _config(begun_from).get("lora_alpha") != config.get("lora_alpha"):
+            raise InputError(f"{trained} was not begun from {begun_from}: another alpha.", hint="Name its --begin.")
+        tensors = _between(_tensors(begun_from), tensors, strength, f"{trained} was not begun from {begun_from}")
+        strength = 1
     with np.errstate(over="ignore"):  # what becomes infinite is refused below
         halves = {
             name: (tensor * np.float32(strength if ".lora_B." in name else 1)).astype(np.float16)
@@ -74,6 +78,27 @@ def merge(base: Path, adapter: Path, folder: Path) -> Path:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{adapter} can't be merged into {base}: {error}") from error
     return folder
+
+
+def _tensors(adapter: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return load_file(adapter / WEIGHTS)
+    except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:  # numpy has no bf16
+        raise InputError(f"The adapter in {adapter} can't be read: {error}.", hint="Train it again.") from error
+
+
+def _between(first: dict[str, Any], second: dict[str, Any], share: float, otherwise: str) -> dict[str, Any]:
+    """From the numbers of one adapter that share of the way to those of another. Raises `InputError`, beginning with
+    `otherwise`, when their shapes differ."""
+    import numpy as np
+
+    if {name: each.shape for name, each in first.items()} != {name: each.shape for name, each in second.items()}:
+        raise InputError(f"{otherwise}: their matrices differ.", hint="Name the folder that --begin had.")
+    wide = {name: each.astype(np.float32) for name, each in first.items()}
+    return {name: each + np.float32(share) * (second[name] - each) for name, each in wide.items()}
 
 
 def _config(adapter: Path) -> dict[str, Any]:
