@@ -31,7 +31,7 @@ def add_parser(verbs: Any) -> None:
         "--strength",
         type=float,
         default=1.0,
-        help="how much of what it learned to keep, above 0 and at most 1: less strays less from its base (default: 1)",
+        help="how much of what it learned to keep: less strays less from its base, more goes further (default: 1)",
     )
     parser.add_argument(
         "--begin", type=Path, help="the adapter that `train --begin` had; --strength is then of what came since"

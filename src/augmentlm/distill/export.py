@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,17 @@ def export_adapter(
 
     Weights become fp16, which torch, numpy and GGUF all read, at half the size of the fp32 that was trained. The
     configuration names the base by its hub id and holds no path of the machine that trained. `strength` is how much
-    of the change to the base is kept, or of that to the adapter in `begun_from`, on which it was taught on: between
+    of the change to the base is kept, or of that to the adapter in `begun_from`, on which it was taught on. Between
     where it began (0) and what was trained (1) may lie a model that has the task and has forgotten less (weight-space
-    interpolation, arXiv 2109.01903). Raises `InputError` when there is no adapter, a number in it does not fit fp16,
-    or the two are of different shapes, and for a strength that is not above 0 and at most 1.
+    interpolation, arXiv 2109.01903); beyond, one that has learnt its preferences better (arXiv 2404.16792). Raises
+    `InputError` when there is no adapter, a number in it does not fit fp16, or the two are of different shapes, and
+    for a strength that is not above 0.
     """
     import numpy as np
     from safetensors.numpy import save_file
 
-    if not 0 < strength <= 1:
-        raise InputError(f"An adapter has no strength of {strength:g}.", hint="Give one above 0 and at most 1.")
+    if not 0 < strength < math.inf:
+        raise InputError(f"An adapter has no strength of {strength:g}.", hint="Give one above 0, such as 0.5 or 1.5.")
     config = _config(trained)
     tensors = _tensors(trained)
     if begun_from:
