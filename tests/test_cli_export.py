@@ -53,6 +53,24 @@ def test_an_adapter_is_written_at_the_strength_asked_for(export, trained, tmp_pa
     assert code == 2 and "no strength of 0" in err
 
 
+def test_a_part_of_what_came_since_another_adapter_is_written(export, trained, tiny_base, tmp_path):
+    from safetensors.numpy import load_file
+
+    begun = tmp_path / "begun"
+    write_adapter(tiny_base, begun / "adapter", 2)
+    shutil.copy(trained / "recipe.json", begun)
+    folders = {"begun": (begun,), "whole": (trained,), "between": (trained, "--begin", begun, "--strength", 0.5)}
+    for name, arguments in folders.items():
+        assert export(*arguments, "--out", tmp_path / "out" / name)[0] == 0
+    first, last, between = (load_file(tmp_path / "out" / name / "adapter_model.safetensors") for name in folders)
+    for name, tensor in between.items():
+        np.testing.assert_allclose(tensor, (first[name].astype(np.float32) + last[name]) / 2, atol=2e-3)
+    code, _, err = export(trained, "--begin", begun, "--out", begun / "adapter")
+    assert code == 2 and "--begin would be written over" in err
+    code, _, err = export(trained, "--begin", "augmentlm-1.5b-pair", "--out", tmp_path / "more")
+    assert code == 2 and "is on qwen2.5-coder-1.5b-instruct" in err
+
+
 def test_the_gguf_holds_the_numbers_of_the_adapter(export, trained, tmp_path):
     from gguf import GGUFReader
     from safetensors.numpy import load_file

@@ -64,6 +64,7 @@ def test_expand_fills_rows(visit) -> None:
     page = visit()
     open_tab(page, "expand")
     set_longest(page, 48)
+    choose_model(page, "AugmentLM 0.5B Expand")
     page.locator("#expand-text textarea").fill("Plan a three-day trip to Kyoto\nName three primary colours")
     expect(page.locator("#expand-count")).to_have_text("2 × 4 = 8 new")
     run_button(page).click()

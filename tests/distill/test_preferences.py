@@ -138,3 +138,5 @@ def test_a_short_row_keeps_what_it_compares_then_the_mended_text_then_others():
     assert [text[0] for text in shortened(whole, 7, 2).completions] == [0, 1, 4]
     assert [text[0] for text in shortened(whole, 6, 2).completions] == [0, 1]
     assert shortened(whole, 4, 2) is whole and shortened(whole, 7, 6.5) is whole
+    too_long_a_best = Tokens([1], texts(6, 2, 2, 2), (9.0, 8.0, 3.0, MENDED))
+    assert [text[0] for text in shortened(too_long_a_best, 6, 2).completions] == [2, 1]

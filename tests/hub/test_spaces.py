@@ -154,7 +154,8 @@ def test_a_space_answers_in_an_environment_of_its_own(name, python, tmp_path):
 
     from augmentlm import catalog, weights
 
-    weights.fetch_model(catalog.model("augmentlm-0.5b-refine"))
+    for task in ("refine", "expand"):  # pairs run on the base of expand
+        weights.fetch_model(catalog.usual_model(task))
     folder = tmp_path / "space"
     assert main(["publish", "space", name, "--dry-run", "--out", str(folder)]) == 0
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}

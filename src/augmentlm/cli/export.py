@@ -31,10 +31,10 @@ def add_parser(verbs: Any) -> None:
         "--strength",
         type=float,
         default=1.0,
-        help="how much of what it learned to keep: less strays less from its base, more goes further (default: 1)",
+        help="share of what it learned to keep: below 1 stays nearer its base, above 1 goes beyond (default: 1)",
     )
     parser.add_argument(
-        "--begin", type=Path, help="the adapter that `train --begin` had; --strength is then of what came since"
+        "--begin", help="the adapter that it was taught on from; --strength is then of the change since"
     )
     parser.add_argument("--base", type=Path, help="the base for --merged, in Hugging Face form; default: fetched")
 
@@ -46,12 +46,17 @@ def run(options: argparse.Namespace) -> int:
     trained, base = _found(options.adapter)
     if trained.resolve() == options.out.resolve():
         raise InputError("The adapter would be written over itself.", hint="Choose another folder with --out.")
+    begun, same = _found(options.begin) if options.begin else (None, base)
+    if begun and begun.resolve() == options.out.resolve():
+        raise InputError("The adapter in --begin would be written over.", hint="Choose another folder with --out.")
+    if same.name != base.name:
+        raise InputError(f"{options.begin} is on {same.name}, not on {base.name}.", hint="Name what --begin had.")
     missing = [name for name in ("torch", "transformers", "peft") if importlib.util.find_spec(name) is None]
     if options.merged and missing:
         raise MissingExtraError(
             f"Merging needs {', '.join(missing)}, not installed here.", hint='Run `pip install -e ".[gpu]"`.'
         )
-    made = [export_adapter(trained, base, options.out, options.strength, options.begin) / CONFIG]
+    made = [export_adapter(trained, base, options.out, options.strength, begun) / CONFIG]
     if options.gguf:
         draft = options.out / "adapter.gguf.part"
         shutil.copyfile(as_gguf(options.out), draft)

@@ -59,9 +59,9 @@ def prefers(scores: Sequence[float], gap: float) -> bool:
 
 
 def shortened(tokens: Tokens, most: int, gap: float) -> Tokens:
-    """An example with as many of its texts as fit `most` tokens: the best and the worst first, as those differ most,
-    then what a reader mended, then in turn the best and the worst of the others. Where no preference would be left it
-    stays as it is, too long for a row."""
+    """An example with as many of its texts as fit `most` tokens: in turn the best and the worst, as those differ most,
+    and as soon as there is something to prefer, what a reader mended before the others. Where no preference would be
+    left it stays as it is, too long for a row."""
     if len(tokens) <= most:
         return tokens
     compared = [place for place, score in enumerate(tokens.scores) if not math.isnan(score)]
@@ -69,11 +69,15 @@ def shortened(tokens: Tokens, most: int, gap: float) -> Tokens:
     ranked = sorted(compared, key=lambda place: -tokens.scores[place])
     from_both_ends = list(chain.from_iterable(zip(ranked, reversed(ranked), strict=True)))[: len(ranked)]
     kept, room = [], most - len(tokens.prompt)
-    for place in (*from_both_ends[:2], *mended, *from_both_ends[2:]):
+    waiting = [*from_both_ends]
+    while waiting:
+        place = waiting.pop(0)
         size = len(tokens.completions[place])
         if size <= room:
             kept.append(place)
             room -= size
+        if mended and prefers([tokens.scores[each] for each in kept], gap):
+            waiting, mended = [*mended, *waiting], []
     rest = tuple(tokens.scores[place] for place in kept)
     return Tokens(tokens.prompt, [tokens.completions[place] for place in kept], rest) if prefers(rest, gap) else tokens
 
