@@ -46,12 +46,11 @@ def export_adapter(
         if _config(begun_from).get("lora_alpha") != config.get("lora_alpha"):
             raise InputError(f"{trained} was not begun from {begun_from}: another alpha.", hint="Name its --begin.")
         tensors = _between(_tensors(begun_from), tensors, strength, f"{trained} was not begun from {begun_from}")
-        strength = 1
+    else:  # the change to the base is the product of both matrices, so one is scaled
+        share = np.float32(strength)
+        tensors = {name: tensor * share if ".lora_B." in name else tensor for name, tensor in tensors.items()}
     with np.errstate(over="ignore"):  # what becomes infinite is refused below
-        halves = {
-            name: (tensor * np.float32(strength if ".lora_B." in name else 1)).astype(np.float16)
-            for name, tensor in tensors.items()
-        }
+        halves = {name: tensor.astype(np.float16) for name, tensor in tensors.items()}
     broken = [name for name, tensor in halves.items() if not np.isfinite(tensor).all()]
     if broken:
         raise InputError(f"{broken[0]} in {trained} holds numbers beyond fp16.", hint="Train with a lower rate.")

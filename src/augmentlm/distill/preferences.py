@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from augmentlm.distill.packing import Tokens
-from augmentlm.distill.sets import Example, Split, lacking, pairs_of, placed_rows, split_of, text_of
+from augmentlm.distill.sets import Example, Split, lacking, pairs_of, placed_rows, text_of
 from augmentlm.errors import InputError
 from augmentlm.tasks import Task, format_pair, format_pairs
 
@@ -32,14 +32,12 @@ def preferences(task: Task, data: Path, split: Split, gap: float) -> list[Exampl
     """
     folder = data / "scored" / task
     found = []
-    rows = list(placed_rows(folder)) if folder.is_dir() else []
+    rows = list(placed_rows(folder, split)) if folder.is_dir() else []
     for place, row in rows:
-        if split_of(row["id"]) != split:
-            continue
         scores = _scores(task, row)
         if prefers(list(scores.values()), gap):
             found.append(Example(row["id"], _prompt(task, row), tuple(scores), (place,), tuple(scores.values())))
-    if split == "train" and rows and all(split_of(row["id"]) == "dev" for _, row in rows):
+    if split == "train" and not rows and folder.is_dir() and any(placed_rows(folder, "dev")):
         raise InputError(
             f"Every {task} prompt in {folder} is in a held-out family, which nothing is trained on.",
             hint="A family is what stands before the slash of an id; give the rows ids of other families.",
@@ -67,9 +65,8 @@ def shortened(tokens: Tokens, most: int, gap: float) -> Tokens:
     compared = [place for place, score in enumerate(tokens.scores) if not math.isnan(score)]
     mended = [place for place in range(len(tokens.scores)) if place not in compared]
     ranked = sorted(compared, key=lambda place: -tokens.scores[place])
-    from_both_ends = list(chain.from_iterable(zip(ranked, reversed(ranked), strict=True)))[: len(ranked)]
+    waiting = list(chain.from_iterable(zip(ranked, reversed(ranked), strict=True)))[: len(ranked)]  # from both ends
     kept, room = [], most - len(tokens.prompt)
-    waiting = [*from_both_ends]
     while waiting:
         place = waiting.pop(0)
         size = len(tokens.completions[place])
