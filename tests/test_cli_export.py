@@ -16,6 +16,7 @@ def trained(tiny_base, tmp_path):
     folder = tmp_path / "trained"
     write_adapter(tiny_base, folder / "adapter", 1)
     (folder / "recipe.json").write_text(json.dumps({"task": "refine", "base": "qwen2.5-coder-0.5b-instruct"}))
+    (folder / "training.json").write_text(json.dumps({"steps": 7}))
     return folder
 
 
@@ -65,6 +66,8 @@ def test_a_part_of_what_came_since_another_adapter_is_written(export, trained, t
     first, last, between = (load_file(tmp_path / "out" / name / "adapter_model.safetensors") for name in folders)
     for name, tensor in between.items():
         np.testing.assert_allclose(tensor, (first[name].astype(np.float32) + last[name]) / 2, atol=2e-3)
+    account = json.loads((tmp_path / "out" / "between" / "training.json").read_text(encoding="utf-8"))
+    assert account == {"steps": 7, "exported": [{"strength": 0.5, "of": "begin"}]}
     code, _, err = export(trained, "--begin", begun, "--out", begun / "adapter")
     assert code == 2 and "--begin would be written over" in err
     code, _, err = export(trained, "--begin", "augmentlm-1.5b-pair", "--out", tmp_path / "more")

@@ -145,6 +145,10 @@ def test_an_account_of_the_training_becomes_a_table(folder):
     assert f"| objective | {how} |" in preferring and "objective" not in table
     assert blocks.training({**account, "recipe": {**account["recipe"], "preference": None}}) == table
     assert further.startswith(table) and further.index("taught on") < further.index("| epochs | 1 |")
+    exported = [{"strength": 2.5, "of": "begin"}, {"strength": 0.5, "of": "base"}]
+    of_some_strength = blocks.training({**account, "exported": exported})
+    assert "| strength | 2.5 times this sitting's change is kept |" in of_some_strength
+    assert of_some_strength.endswith("| strength | 0.5 times the whole change to the base is kept |")
 
 
 def test_the_memory_of_a_card_is_the_memory_that_plans_are_made_with():

@@ -40,6 +40,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from augmentlm.distill.account import export_account
     from augmentlm.distill.export import CONFIG, export_adapter, merge
     from augmentlm.engines.adapters import as_gguf
 
@@ -57,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
             f"Merging needs {', '.join(missing)}, not installed here.", hint='Run `pip install -e ".[gpu]"`.'
         )
     made = [export_adapter(trained, base, options.out, options.strength, begun) / CONFIG]
+    export_account(trained, options.out, options.strength, since_begin=begun is not None)
     if options.gguf:
         draft = options.out / "adapter.gguf.part"
         shutil.copyfile(as_gguf(options.out), draft)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +45,6 @@ def put_lora(model: Any, recipe: Recipe, begin: Path | None) -> Any:
         raise InputError(
             f"There is no adapter to go on from in {begin}: {error}", hint="Give the folder that `train` wrote."
         ) from error
-
-
-def account_of(begin: Path) -> dict[str, Any] | None:
-    """The `training.json` that lies beside an adapter's files or its folder; None where there is none."""
-    for path in (begin / "training.json", begin.parent / "training.json"):
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, json.JSONDecodeError):
-            continue
-    return None
 
 
 def _upper(model: Any, layers: int) -> list[int]:

@@ -30,8 +30,9 @@ from transformers import (
     set_seed,
 )
 
+from augmentlm.distill.account import ACCOUNT, account_of
 from augmentlm.distill.dpo import METRICS, PreferenceRows, PreferenceTrainer
-from augmentlm.distill.lora import account_of, put_lora
+from augmentlm.distill.lora import put_lora
 from augmentlm.distill.packed import PackedRows, PackedTrainer
 from augmentlm.distill.packing import Tokens, encode_example, plan_rows, split_shared
 from augmentlm.distill.preferences import preferences, shortened
@@ -62,7 +63,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
         )
     trained = out / ("adapter" if recipe.method == "lora" else "model")
     _same_recipe(recipe, out)
-    if (out / "training.json").exists() and trained.exists():
+    if (out / ACCOUNT).exists() and trained.exists():
         return trained
     set_seed(recipe.seed)
     found = _examples(recipe, data)
@@ -123,7 +124,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
             "device": str(arguments.device),
             "processes": arguments.world_size,
         }
-        (out / "training.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        (out / ACCOUNT).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return trained
 
 

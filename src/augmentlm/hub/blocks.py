@@ -92,7 +92,13 @@ def _sitting(account: dict[str, Any]) -> str:
         how = f"preference (DPO), beta {preference['beta']:g}, between scores {preference['gap']:g} or more apart"
         besides = f"likelihood of texts from {preference['good']:g} up, weight {preference['likelihood_weight']:g}"
         rows.insert(1, ("objective", f"{how}; {besides}"))
+    rows += [("strength", _strength(each)) for each in account.get("exported", [])]
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def _strength(exported: dict[str, Any]) -> str:
+    change = "this sitting's change" if exported["of"] == "begin" else "the whole change to the base"
+    return f"{exported['strength']:g} times {change} is kept"
 
 
 def citation() -> str:

@@ -1,0 +1,47 @@
+"""What a training says about itself in files beside its adapter, which go with the adapter when it is exported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+ACCOUNT = "training.json"
+CURVE = ("loss.csv", "loss.svg")
+
+
+def account_of(adapter: Path) -> dict[str, Any] | None:
+    """The `training.json` that lies beside an adapter's files or its folder; None where there is none."""
+    path = _found(adapter, ACCOUNT)
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path else None
+    except (OSError, json.JSONDecodeError):
+        return None
+
+
+def export_account(trained: Path, folder: Path, strength: float, since_begin: bool) -> None:
+    """Copy the account and the loss curve of the adapter in `trained` to `folder`, beside its export.
+
+    A `strength` other than 1 is noted in the account's `exported`, as that of the change to the base or, with
+    `since_begin`, to the adapter that the training began with. A file that the training did not leave is removed from
+    `folder`, where it would speak of another adapter.
+    """
+    account = account_of(trained)
+    if account is None:
+        (folder / ACCOUNT).unlink(missing_ok=True)
+    else:
+        if strength != 1:
+            now = {"strength": strength, "of": "begin" if since_begin else "base"}
+            account["exported"] = [*account.get("exported", []), now]
+        (folder / ACCOUNT).write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
+    for name in CURVE:
+        source = _found(trained, name)
+        if source is None:
+            (folder / name).unlink(missing_ok=True)
+        else:
+            shutil.copyfile(source, folder / name)
+
+
+def _found(adapter: Path, name: str) -> Path | None:
+    return next((path for at in (adapter, adapter.parent) if (path := at / name).is_file()), None)
