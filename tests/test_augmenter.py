@@ -258,3 +258,14 @@ def test_an_engine_that_only_the_usual_model_runs_on_takes_the_usual_model(downl
     downloaded(ram=64, gpu=24)
     assert best_model("refine", engine="llamacpp") == catalog.usual_model("refine")
     assert best_model("refine", quantization="nf4") == LARGE
+
+
+@pytest.mark.parametrize("task", ["expand", "pair"])
+def test_where_the_usual_model_does_not_fit_a_smaller_one_of_ours_does_the_task(downloaded, task):
+    downloaded(ram=3, gpu=None)
+    small = best_model(task)
+    assert small.name == f"augmentlm-0.5b-{task}"
+    downloaded(ram=8, gpu=None)
+    assert best_model(task) == catalog.usual_model(task) != small
+    downloaded(ram=0.5, gpu=None)  # nothing fits, and the error is about the usual one
+    assert best_model(task) == catalog.usual_model(task)

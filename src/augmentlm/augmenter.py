@@ -63,7 +63,7 @@ def load(
 
 def best_model(task: Task, engine: str | None = None, quantization: str | None = None) -> Model:
     """The largest published model that is downloaded and runs on a GPU here, in the way asked for if one was; otherwise
-    the task's usual one."""
+    the task's usual one, and where memory is too short for it a smaller one of ours."""
     machine = inspect()
     published = [
         entry
@@ -75,7 +75,17 @@ def best_model(task: Task, engine: str | None = None, quantization: str | None =
         with suppress(DoesNotFitError, MissingExtraError, InputError):
             if plan(entry, machine, engine=engine, quantization=quantization).device == "cuda":
                 return entry
-    return catalog.usual_model(task)
+    usual = catalog.usual_model(task)
+    smaller = [
+        entry
+        for entry in catalog.models_for(task)
+        if entry.family == usual.family and entry.shape.parameters < usual.shape.parameters
+    ]
+    for entry in (usual, *smaller):
+        with suppress(DoesNotFitError):
+            plan(entry, machine, engine=engine, quantization=quantization)
+            return entry
+    return usual
 
 
 class Augmenter:
