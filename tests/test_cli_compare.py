@@ -82,9 +82,11 @@ def test_votes_are_listed_and_taken_away(run, tmp_path):
     run("compare", tmp_path / "prompts.txt")
     code, out, _ = run("votes")
     assert code == 0 and "judged by Qwen2.5 Coder 1.5B Instruct, a model" in out and "wins" in out
-    pairs, votes = tmp_path / "pairs.jsonl", tmp_path / "all.jsonl"
+    pairs, votes = tmp_path / "a" / "new" / "folder" / "pairs.jsonl", tmp_path / "all.jsonl"
     assert json.loads(run("votes", "preferences", pairs)[1])["rows"] == 3
     assert json.loads(run("votes", "export", votes)[1])["votes"] == 3
+    code, _, err = run("votes", "export", votes / "in-a-file.jsonl")
+    assert code == 2 and err.count("\n") == 1
     assert json.loads(run("votes", "export", votes, "--people")[1])["rows"] == 0
     first = json.loads(formats.read_text(pairs).splitlines()[0])
     assert "tuned" in first["chosen"] and "plain" in first["rejected"] and first["prompt"].startswith("facts about")

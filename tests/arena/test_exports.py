@@ -6,6 +6,7 @@ import pytest
 from made_votes import entry, vote
 
 from augmentlm.arena.exports import preference_rows, vote_rows
+from augmentlm.distill.sets import family_of
 from augmentlm.tasks import parse
 
 
@@ -30,6 +31,11 @@ def test_the_text_that_won_is_chosen_whichever_side_it_stood_on():
 def test_what_would_teach_nothing_or_the_wrong_thing_is_left_out(useless):
     assert list(preference_rows([useless])) == []
     assert len(list(vote_rows([useless]))) == 1
+
+
+def test_votes_on_one_prompt_are_one_family_and_each_has_its_own_id():
+    ids = [row["id"] for row in preference_rows([vote(), vote(id="another"), vote(prompt="write about cats")])]
+    assert len(set(ids)) == 3 and [family_of(each) == family_of(ids[0]) for each in ids] == [True, True, False]
 
 
 def test_pairs_come_in_the_form_that_a_model_is_trained_on():

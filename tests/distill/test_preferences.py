@@ -65,6 +65,18 @@ def test_rows_that_prefer_nothing_are_left_out_and_the_same_text_counts_once(tmp
         preferences("expand", tmp_path, "train", gap=2)
 
 
+def test_votes_are_preferences_in_the_folder_of_their_task(tmp_path):
+    voted = {"prompt": "a", "chosen": "won", "rejected": "lost", "judge": "people"}
+    others = [{**voted, "task": "refine"}, {**voted, "chosen": "lost"}]
+    file = put(tmp_path, "expand", *others, {**voted, "task": "expand"})
+    (example,) = preferences("expand", tmp_path, "train", gap=2)
+    assert (example.prompt, example.completions, example.scores) == ("a", ("won", "lost"), (10, 0))
+    assert example.rows == (Place(file, 3),)
+    put(tmp_path, "expand", {**voted, "chosen": 7})
+    with pytest.raises(InputError, match="no text in 'chosen'"):
+        preferences("expand", tmp_path, "train", gap=2)
+
+
 def test_a_mended_text_needs_no_score_and_makes_no_difference(tmp_path):
     texts = [*scored(7, 5, mended=False), {"text": "mended", "mended": True}]
     put(tmp_path, "expand", {**INPUT["expand"], "texts": texts})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,9 +17,10 @@ def vote_rows(votes: Iterable[Vote]) -> Iterator[dict[str, Any]]:
 
 
 def preference_rows(votes: Iterable[Vote]) -> Iterator[dict[str, Any]]:
-    """`prompt`, `chosen` and `rejected`, as DPO trainers read them, and where each comes from.
+    """`prompt`, `chosen` and `rejected`, as DPO trainers and `augmentlm train` read them, and where each comes from.
 
-    The prompt is what a tuned model gets: the bare input. Left out are ties, and votes whose texts were cut off, empty
+    The id begins with a digest of the prompt, so that votes on one prompt are held out together or not at all. The
+    prompt is what a tuned model gets: the bare input. Left out are ties, and votes whose texts were cut off, empty
     or the same: a model would learn to stop in the middle, or nothing.
     """
     for vote in votes:
@@ -28,15 +30,16 @@ def preference_rows(votes: Iterable[Vote]) -> Iterator[dict[str, Any]]:
         chosen, rejected = won.text.strip(), lost.text.strip()
         if not chosen or not rejected or chosen == rejected:
             continue
+        prompt = prompt_text(vote.prompt)
         yield {
-            "prompt": prompt_text(vote.prompt),
+            "id": f"{hashlib.sha256(prompt.encode()).hexdigest()[:12]}/{vote.id}",
+            "prompt": prompt,
             "chosen": chosen,
             "rejected": rejected,
             "task": vote.task,
             "chosen_model": won.model,
             "rejected_model": lost.model,
             "judge": vote.judge,
-            "vote": vote.id,
         }
 
 

@@ -17,7 +17,7 @@ def add_parser(verbs: Any) -> None:
     actions.add_parser("list", help="wins, ties and losses by task, pair of models and judge")
     for action, what in (
         ("export", "write every vote as JSONL"),
-        ("preferences", "write prompt, chosen and rejected as JSONL, ready for DPO trainers"),
+        ("preferences", "write prompt, chosen and rejected as JSONL, for DPO trainers and for `augmentlm train`"),
     ):
         made = actions.add_parser(action, help=what)
         made.add_argument("file", type=Path, help="where to")
@@ -34,6 +34,10 @@ def run(options: argparse.Namespace) -> int:
     if options.action in ("export", "preferences"):
         chosen = [vote for vote in votes if not options.people or vote.judge == PEOPLE]
         rows = list((vote_rows if options.action == "export" else preference_rows)(chosen))
+        try:
+            options.file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise formats.unwritable(options.file, error) from error
         formats.write_jsonl(options.file, rows)
         print(json.dumps({"votes": len(chosen), "rows": len(rows), "file": str(options.file)}))
         return 0

@@ -1,6 +1,7 @@
 """Scored texts as training examples: a prompt, and several texts for it with what a reader gave them, from 0 to 10.
 
-They stand in `scored/<task>`, and are best the model's own: texts by two writers are told apart by their hands.
+They stand in `scored/<task>`, and are best the model's own: texts by two writers are told apart by their hands. What
+`augmentlm votes preferences` writes may stand there too: the text that won counts as good, the other as worthless.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from augmentlm.tasks import Task, format_pair, format_pairs
 INPUT = {"expand": "instruction", "refine": "raw", "pair": "examples"}
 BEST = 10
 
+_VOTED = {"prompt", "chosen", "rejected"}
+"""The fields by which a row that was voted on is known."""
+
 MENDED = math.nan
 """In place of the score of a text that a reader mended. It is taught by its likelihood; no comparison with it holds,
 so it is never preferred and never rejected."""
@@ -32,7 +36,8 @@ def preferences(task: Task, data: Path, split: Split, gap: float) -> list[Exampl
     """
     folder = data / "scored" / task
     found = []
-    rows = list(placed_rows(folder, split)) if folder.is_dir() else []
+    placed = placed_rows(folder, split) if folder.is_dir() else ()
+    rows = [(place, row) for place, row in placed if not _is_of_another_task(task, row)]
     for place, row in rows:
         scores = _scores(task, row)
         if prefers(list(scores.values()), gap):
@@ -79,12 +84,21 @@ def shortened(tokens: Tokens, most: int, gap: float) -> Tokens:
     return Tokens(tokens.prompt, [tokens.completions[place] for place in kept], rest) if prefers(rest, gap) else tokens
 
 
+def _is_of_another_task(task: Task, row: Mapping[str, Any]) -> bool:
+    """Votes on all tasks come in one file."""
+    return row.keys() >= _VOTED and row.get("task", task) != task
+
+
 def _prompt(task: Task, row: Mapping[str, Any]) -> str:
+    if row.keys() >= _VOTED:
+        return text_of(row, "prompt")
     return format_pairs(pairs_of(row, INPUT[task])) if task == "pair" else text_of(row, INPUT[task])
 
 
 def _scores(task: Task, row: Mapping[str, Any]) -> dict[str, float]:
     """The score of each text of a row, in the form that a model writes."""
+    if row.keys() >= _VOTED:
+        return {text_of(row, "chosen"): BEST, text_of(row, "rejected"): 0}
     items = row.get("texts")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise lacking(row, "texts", "list of texts with scores")
