@@ -7,11 +7,11 @@ import threading
 import pytest
 
 from augmentlm import augmenter, catalog, machine, tries
-from augmentlm.augmenter import Augmenter, best_model
+from augmentlm.augmenter import Augmenter, best_model, load
 from augmentlm.engines.base import Request
 from augmentlm.engines.chat_api import RefusedError
 from augmentlm.engines.scripted import ScriptedEngine
-from augmentlm.errors import AugmentLMError, EngineError, InputError
+from augmentlm.errors import AugmentLMError, DoesNotFitError, EngineError, InputError
 from augmentlm.machine import GB, Gpu, Machine
 from augmentlm.sources import RemoteModel
 from augmentlm.tries import TRIES
@@ -269,3 +269,18 @@ def test_where_the_usual_model_does_not_fit_a_smaller_one_of_ours_does_the_task(
     assert best_model(task) == catalog.usual_model(task) != small
     downloaded(ram=0.5, gpu=None)  # nothing fits, and the error is about the usual one
     assert best_model(task) == catalog.usual_model(task)
+
+
+def test_a_smaller_one_of_ours_stands_in_where_the_only_way_that_fits_needs_packages_that_are_not_here(monkeypatch):
+    with_bf16 = Machine(int(3.8 * GB), int(3.8 * GB), 100 * GB, 8, frozenset({"avx2", "avx512_bf16"}), ())
+    monkeypatch.setattr(augmenter, "inspect", lambda: with_bf16)
+    monkeypatch.setattr(machine, "find_spec", lambda name: object())
+    assert best_model("expand") == catalog.usual_model("expand")  # in NF4
+    monkeypatch.setattr(machine, "find_spec", lambda name: None if name == "torch" else object())
+    assert best_model("expand").name == "augmentlm-0.5b-expand"
+
+
+def test_a_way_that_was_asked_for_and_does_not_fit_is_refused_where_another_way_fits(downloaded):
+    downloaded(ram=5, gpu=None)
+    with pytest.raises(DoesNotFitError, match="Q4_K_M"):
+        load("expand", quantization="fp32")

@@ -17,6 +17,7 @@ def trained(tiny_base, tmp_path):
     write_adapter(tiny_base, folder / "adapter", 1)
     (folder / "recipe.json").write_text(json.dumps({"task": "refine", "base": "qwen2.5-coder-0.5b-instruct"}))
     (folder / "training.json").write_text(json.dumps({"steps": 7}))
+    (folder / "loss.csv").write_text("step,loss\n7,1.5\n")
     return folder
 
 
@@ -68,6 +69,7 @@ def test_a_part_of_what_came_since_another_adapter_is_written(export, trained, t
         np.testing.assert_allclose(tensor, (first[name].astype(np.float32) + last[name]) / 2, atol=2e-3)
     account = json.loads((tmp_path / "out" / "between" / "training.json").read_text(encoding="utf-8"))
     assert account == {"steps": 7, "exported": [{"strength": 0.5, "of": "begin"}]}
+    assert (tmp_path / "out" / "between" / "loss.csv").read_text() == "step,loss\n7,1.5\n"
     code, _, err = export(trained, "--begin", begun, "--out", begun / "adapter")
     assert code == 2 and "--begin would be written over" in err
     code, _, err = export(trained, "--begin", "augmentlm-1.5b-pair", "--out", tmp_path / "more")
@@ -107,6 +109,7 @@ def test_what_is_no_adapter_is_said_in_a_line(export, trained, tiny_base, tmp_pa
         (("qwen2.5-coder-0.5b-instruct", "--out", tmp_path / "out"), "has no adapter"),
         (("nothing", "--out", tmp_path / "out"), "no model called 'nothing'"),
         ((trained / "adapter", "--out", trained / "adapter"), "written over itself"),
+        ((trained, "--out", trained), "is the folder of a training"),
     ):
         code, out, err = export(*arguments)
         assert code == 2 and out == "" and words in err.splitlines()[-1]

@@ -63,7 +63,7 @@ def load(
 
 def best_model(task: Task, engine: str | None = None, quantization: str | None = None) -> Model:
     """The largest published model that is downloaded and runs on a GPU here, in the way asked for if one was; otherwise
-    the task's usual one, and where memory is too short for it a smaller one of ours."""
+    the task's usual one, and on a machine where that runs in no way a smaller one of its family."""
     machine = inspect()
     published = [
         entry
@@ -81,9 +81,9 @@ def best_model(task: Task, engine: str | None = None, quantization: str | None =
         for entry in catalog.models_for(task)
         if entry.family == usual.family and entry.shape.parameters < usual.shape.parameters
     ]
-    for entry in (usual, *smaller):
-        with suppress(DoesNotFitError):
-            plan(entry, machine, engine=engine, quantization=quantization)
+    for entry in (usual, *sorted(smaller, key=lambda entry: -entry.shape.parameters)):
+        with suppress(DoesNotFitError, MissingExtraError):  # what fits may need packages that are not here
+            plan(entry, machine)
             return entry
     return usual
 

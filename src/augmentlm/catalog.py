@@ -158,7 +158,7 @@ def models_for(task: Task) -> list[Model]:
 
 
 def usual_model(task: Task) -> Model:
-    """The model that a task gets on a machine without a GPU."""
+    """The model that a task gets on a machine without a GPU and with memory for it."""
     return model(_values()["usual"][task])
 
 

@@ -30,8 +30,9 @@ def test_the_account_lies_beside_the_files_of_an_adapter_or_its_folder(run, part
 
 def test_an_adapter_without_an_account_has_none(tmp_path, run):
     assert account_of(tmp_path / "elsewhere") is None
-    (run / "training.json").write_text("{torn")
-    assert account_of(run) is None
+    for torn in (b"{torn", b"[1]", b"\xff"):
+        (run / "training.json").write_bytes(torn)
+        assert account_of(run) is None
 
 
 def test_account_and_loss_curve_go_with_the_adapter(run, out):
@@ -44,9 +45,12 @@ def test_the_strengths_of_exports_are_noted_one_after_the_other(run, out, tmp_pa
     export_account(run / "adapter", out, 2.5, since_begin=True)
     (tmp_path / "again").mkdir()
     export_account(out, tmp_path / "again", 0.5, since_begin=False)
+    (tmp_path / "more").mkdir()
+    export_account(tmp_path / "again", tmp_path / "more", 3, since_begin=False)
     first, second = {"strength": 2.5, "of": "begin"}, {"strength": 0.5, "of": "base"}
     assert account_of(out) == {"steps": 7, "exported": [first]}
     assert account_of(tmp_path / "again") == {"steps": 7, "exported": [first, second]}
+    assert account_of(tmp_path / "more") == {"steps": 7, "exported": [first, {"strength": 1.5, "of": "base"}]}
     assert account_of(run) == {"steps": 7}
 
 

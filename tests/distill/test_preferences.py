@@ -72,6 +72,9 @@ def test_votes_are_preferences_in_the_folder_of_their_task(tmp_path):
     (example,) = preferences("expand", tmp_path, "train", gap=2)
     assert (example.prompt, example.completions, example.scores) == ("a", ("won", "lost"), (10, 0))
     assert example.rows == (Place(file, 3),)
+    put(tmp_path, "expand", {**voted, "id": HELD_OUT, "task": "refine"})
+    with pytest.raises(InputError, match="no expand prompt"):
+        preferences("expand", tmp_path, "train", gap=2)
     put(tmp_path, "expand", {**voted, "chosen": 7})
     with pytest.raises(InputError, match="no text in 'chosen'"):
         preferences("expand", tmp_path, "train", gap=2)

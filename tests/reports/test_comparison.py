@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from augmentlm import catalog
 from augmentlm.cli import main
 from augmentlm.distill.evaluate import Plan, evaluate
 from augmentlm.distill.prompts import Prompt, dev_prompts, some
@@ -17,6 +18,7 @@ from augmentlm.reports.comparison_figures import figures
 from augmentlm.reports.comparison_page import comparison_page, what_is_stale, write_report, write_results
 from augmentlm.reports.comparison_short import in_short
 from augmentlm.reports.speed import measure_here, speeds
+from augmentlm.weights import identity
 from scripted_cli import ScriptedPool
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +96,7 @@ def test_the_page_and_the_results_begin_with_what_it_comes_to(out, tmp_path):
     record["evaluation"]["judged"].append({**judged, "judge": "Ada", "kind": "reader", "wins": 0, "losses": 9})
     record["evaluation"]["judged"][1]["decided"] = {"share": 0.0, "low": 0.0, "high": 0.3}
     model, reader, *rest = in_short([record])
-    assert "9 wins, 1 ties, 0 losses, 100% (70%–100%) of the decided" in model
+    assert "won 9, tied 1, lost 0: 100% (70%–100%) of the decided" in model
     assert model.endswith("judged by Qwen2.5 Coder 1.5B Instruct (a model). It prefers AugmentLM 0.5B Expand.")
     assert reader.endswith("judged by Ada (not told who wrote what). It prefers Qwen2.5 Coder 1.5B Instruct.")
     assert any("good rows, by rule" in each for each in rest) and "tokens a second in" in rest[-1]
@@ -228,3 +230,10 @@ def _pictures(path):
     return [
         line.split("](")[1].rstrip(")") for line in path.read_text(encoding="utf-8").splitlines() if line[:2] == "!["
     ]
+
+
+def test_the_results_page_is_of_the_adapters_that_are_shipped():
+    records = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))
+    shown = [(name, each["weights"]) for record in records for name, each in record["evaluation"]["systems"].items()]
+    assert {name for name, _ in shown} > {catalog.usual_model(task).name for task in ("refine", "expand", "pair")}
+    assert all(found == identity(catalog.model(name)) for name, found in shown)

@@ -18,8 +18,9 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "export",
         help="write a trained adapter for transformers, for llama.cpp, or merged into its base",
-        description="Write a trained adapter: as fp16 safetensors in PEFT's form, and on request as a GGUF LoRA for "
-        "llama.cpp and merged into its base.",
+        description="Write a trained adapter: as fp16 safetensors in PEFT's form, with what its training said about "
+        "itself (training.json and the loss curve), and on request as a GGUF LoRA for llama.cpp and merged into its "
+        "base.",
     )
     parser.add_argument(
         "adapter", help="the folder `train` left (or its adapter/), or a name from `augmentlm models` that has one"
@@ -50,6 +51,8 @@ def run(options: argparse.Namespace) -> int:
     begun, same = _found(options.begin) if options.begin else (None, base)
     if begun and begun.resolve() == options.out.resolve():
         raise InputError("The adapter in --begin would be written over.", hint="Choose another folder with --out.")
+    if (options.out / "adapter" / CONFIG).is_file():
+        raise InputError(f"{options.out} is the folder of a training.", hint="Choose another folder with --out.")
     if same.name != base.name:
         raise InputError(f"{options.begin} is on {same.name}, not on {base.name}.", hint="Name what --begin had.")
     missing = [name for name in ("torch", "transformers", "peft") if importlib.util.find_spec(name) is None]

@@ -12,28 +12,28 @@ CURVE = ("loss.csv", "loss.svg")
 
 
 def account_of(adapter: Path) -> dict[str, Any] | None:
-    """The `training.json` that lies beside an adapter's files or its folder; None where there is none."""
+    """The `training.json` of an adapter: beside its files, or of a run's `adapter/` beside that. None without one."""
     path = _found(adapter, ACCOUNT)
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path else None
-    except (OSError, json.JSONDecodeError):
+        account = json.loads(path.read_text(encoding="utf-8")) if path else None
+    except (OSError, ValueError):
         return None
+    return account if isinstance(account, dict) else None
 
 
 def export_account(trained: Path, folder: Path, strength: float, since_begin: bool) -> None:
     """Copy the account and the loss curve of the adapter in `trained` to `folder`, beside its export.
 
     A `strength` other than 1 is noted in the account's `exported`, as that of the change to the base or, with
-    `since_begin`, to the adapter that the training began with. A file that the training did not leave is removed from
-    `folder`, where it would speak of another adapter.
+    `since_begin`, to the adapter that the training began with; of two exports the second is of what the first left. A
+    file that the training did not leave is removed from `folder`, where it would speak of another adapter.
     """
     account = account_of(trained)
     if account is None:
         (folder / ACCOUNT).unlink(missing_ok=True)
     else:
         if strength != 1:
-            now = {"strength": strength, "of": "begin" if since_begin else "base"}
-            account["exported"] = [*account.get("exported", []), now]
+            account["exported"] = _noted(account.get("exported") or [], strength, "begin" if since_begin else "base")
         (folder / ACCOUNT).write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
     for name in CURVE:
         source = _found(trained, name)
@@ -43,5 +43,12 @@ def export_account(trained: Path, folder: Path, strength: float, since_begin: bo
             shutil.copyfile(source, folder / name)
 
 
+def _noted(before: list[dict[str, Any]], strength: float, of: str) -> list[dict[str, Any]]:
+    if before and before[-1]["of"] == of:
+        return [*before[:-1], {"strength": before[-1]["strength"] * strength, "of": of}]
+    return [*before, {"strength": strength, "of": of}]
+
+
 def _found(adapter: Path, name: str) -> Path | None:
-    return next((path for at in (adapter, adapter.parent) if (path := at / name).is_file()), None)
+    places = (adapter, adapter.parent) if adapter.name == "adapter" else (adapter,)
+    return next((path for at in places if (path := at / name).is_file()), None)

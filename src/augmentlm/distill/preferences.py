@@ -1,7 +1,7 @@
 """Scored texts as training examples: a prompt, and several texts for it with what a reader gave them, from 0 to 10.
 
 They stand in `scored/<task>`, and are best the model's own: texts by two writers are told apart by their hands. What
-`augmentlm votes preferences` writes may stand there too: the text that won counts as good, the other as worthless.
+`augmentlm votes preferences` writes may stand there too, with that caveat: the text that won counts 10, the other 0.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from augmentlm.distill.packing import Tokens
-from augmentlm.distill.sets import Example, Split, lacking, pairs_of, placed_rows, text_of
+from augmentlm.distill.sets import Example, Place, Split, lacking, pairs_of, placed_rows, text_of
 from augmentlm.errors import InputError
 from augmentlm.tasks import Task, format_pair, format_pairs
 
@@ -36,13 +36,12 @@ def preferences(task: Task, data: Path, split: Split, gap: float) -> list[Exampl
     """
     folder = data / "scored" / task
     found = []
-    placed = placed_rows(folder, split) if folder.is_dir() else ()
-    rows = [(place, row) for place, row in placed if not _is_of_another_task(task, row)]
+    rows = _rows(task, folder, split)
     for place, row in rows:
         scores = _scores(task, row)
         if prefers(list(scores.values()), gap):
             found.append(Example(row["id"], _prompt(task, row), tuple(scores), (place,), tuple(scores.values())))
-    if split == "train" and not rows and folder.is_dir() and any(placed_rows(folder, "dev")):
+    if split == "train" and not rows and _rows(task, folder, "dev"):
         raise InputError(
             f"Every {task} prompt in {folder} is in a held-out family, which nothing is trained on.",
             hint="A family is what stands before the slash of an id; give the rows ids of other families.",
@@ -84,9 +83,10 @@ def shortened(tokens: Tokens, most: int, gap: float) -> Tokens:
     return Tokens(tokens.prompt, [tokens.completions[place] for place in kept], rest) if prefers(rest, gap) else tokens
 
 
-def _is_of_another_task(task: Task, row: Mapping[str, Any]) -> bool:
-    """Votes on all tasks come in one file."""
-    return row.keys() >= _VOTED and row.get("task", task) != task
+def _rows(task: Task, folder: Path, split: Split) -> list[tuple[Place, dict[str, Any]]]:
+    """The rows of a split, without votes on other tasks: those come in one file."""
+    placed = placed_rows(folder, split) if folder.is_dir() else ()
+    return [(place, row) for place, row in placed if not (row.keys() >= _VOTED and row.get("task", task) != task)]
 
 
 def _prompt(task: Task, row: Mapping[str, Any]) -> str:

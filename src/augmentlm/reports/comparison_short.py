@@ -21,8 +21,8 @@ def _verdicts(record: dict[str, Any]) -> Iterator[str]:
         decided = each["decided"]
         share = "none decided" if decided["share"] is None else f"{percent(decided)} of the decided"
         yield (
-            f"{title_of(each['left'])} against {title_of(each['right'])}: {each['wins']} wins, {each['ties']} ties, "
-            f"{each['losses']} losses, {share}, judged by {judged_by(each)}. {_reading(each)}"
+            f"{title_of(each['left'])} against {title_of(each['right'])}: won {each['wins']}, tied {each['ties']}, "
+            f"lost {each['losses']}: {share}, judged by {judged_by(each)}. {_reading(each)}"
         )
 
 
