@@ -7,8 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from augmentlm.distill.curve import CURVE, LOSS
+
 ACCOUNT = "training.json"
-CURVE = ("loss.csv", "loss.svg")
 
 
 def account_of(adapter: Path) -> dict[str, Any] | None:
@@ -35,7 +36,7 @@ def export_account(trained: Path, folder: Path, strength: float, since_begin: bo
         if strength != 1:
             account["exported"] = _noted(account.get("exported") or [], strength, "begin" if since_begin else "base")
         (folder / ACCOUNT).write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
-    for name in CURVE:
+    for name in (LOSS, CURVE):
         source = _found(trained, name)
         if source is None:
             (folder / name).unlink(missing_ok=True)

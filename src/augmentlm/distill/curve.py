@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+LOSS, CURVE = "loss.csv", "loss.svg"
+"""What a training calls its loss as numbers and as a picture."""
+
 _WIDTH, _HEIGHT, _MARGIN = 640, 320, 48
 _SMOOTH = 9
 """Points in the running mean that is drawn bold over the raw losses."""

@@ -20,9 +20,6 @@ from augmentlm.tasks import Task, format_pair, format_pairs
 INPUT = {"expand": "instruction", "refine": "raw", "pair": "examples"}
 BEST = 10
 
-_VOTED = {"prompt", "chosen", "rejected"}
-"""The fields by which a row that was voted on is known."""
-
 MENDED = math.nan
 """In place of the score of a text that a reader mended. It is taught by its likelihood; no comparison with it holds,
 so it is never preferred and never rejected."""
@@ -38,9 +35,9 @@ def preferences(task: Task, data: Path, split: Split, gap: float) -> list[Exampl
     found = []
     rows = _rows(task, folder, split)
     for place, row in rows:
-        scores = _scores(task, row)
+        prompt, scores = _voted(row) if _is_voted(row) else (_prompt(task, row), _scores(task, row))
         if prefers(list(scores.values()), gap):
-            found.append(Example(row["id"], _prompt(task, row), tuple(scores), (place,), tuple(scores.values())))
+            found.append(Example(row["id"], prompt, tuple(scores), (place,), tuple(scores.values())))
     if split == "train" and not rows and _rows(task, folder, "dev"):
         raise InputError(
             f"Every {task} prompt in {folder} is in a held-out family, which nothing is trained on.",
@@ -86,19 +83,23 @@ def shortened(tokens: Tokens, most: int, gap: float) -> Tokens:
 def _rows(task: Task, folder: Path, split: Split) -> list[tuple[Place, dict[str, Any]]]:
     """The rows of a split, without votes on other tasks: those come in one file."""
     placed = placed_rows(folder, split) if folder.is_dir() else ()
-    return [(place, row) for place, row in placed if not (row.keys() >= _VOTED and row.get("task", task) != task)]
+    return [(place, row) for place, row in placed if not (_is_voted(row) and row.get("task", task) != task)]
+
+
+def _is_voted(row: Mapping[str, Any]) -> bool:
+    return row.keys() >= {"prompt", "chosen", "rejected"}
+
+
+def _voted(row: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
+    return text_of(row, "prompt"), {text_of(row, "chosen"): BEST, text_of(row, "rejected"): 0}
 
 
 def _prompt(task: Task, row: Mapping[str, Any]) -> str:
-    if row.keys() >= _VOTED:
-        return text_of(row, "prompt")
     return format_pairs(pairs_of(row, INPUT[task])) if task == "pair" else text_of(row, INPUT[task])
 
 
 def _scores(task: Task, row: Mapping[str, Any]) -> dict[str, float]:
     """The score of each text of a row, in the form that a model writes."""
-    if row.keys() >= _VOTED:
-        return {text_of(row, "chosen"): BEST, text_of(row, "rejected"): 0}
     items = row.get("texts")
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise lacking(row, "texts", "list of texts with scores")

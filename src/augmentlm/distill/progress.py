@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from augmentlm.distill.curve import write_curve
+from augmentlm.distill.curve import CURVE, LOSS, write_curve
 
 
 class Progress(TrainerCallback):
@@ -22,7 +22,7 @@ class Progress(TrainerCallback):
     def __init__(self, out: Path, tokens_of_row: list[int], metrics: Sequence[str] = ()) -> None:
         self.out = out
         self.metrics = metrics
-        self.csv = out / "loss.csv"
+        self.csv = out / LOSS
         self.tokens_of_row = tokens_of_row
         self.started = 0.0
         self.first_step = 0
@@ -63,4 +63,4 @@ class Progress(TrainerCallback):
             self.draw()
 
     def draw(self) -> None:
-        write_curve(self.csv, self.out / "loss.svg")
+        write_curve(self.csv, self.out / CURVE)

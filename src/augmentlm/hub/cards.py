@@ -15,10 +15,11 @@ from typing import Any
 from augmentlm import catalog, formats
 from augmentlm.catalog import Model
 from augmentlm.distill import card as numbers
+from augmentlm.distill.account import ACCOUNT
 from augmentlm.errors import InputError
 from augmentlm.hub import blocks, metadata
 
-REPORT, TRAINING = numbers.REPORT, "training.json"
+REPORT = numbers.REPORT
 
 _TAGS = {"refine": "prompt-rewriting", "expand": "instruction-expansion", "pair": "synthetic-data"}
 _PAPER = "arXiv:2412.04871"
@@ -99,7 +100,7 @@ def _blocks(model: Model) -> dict[str, Callable[[], str]]:
     }
     if model.adapter is None:
         found["citation"] = blocks.citation
-    if (account := _beside(model, TRAINING)) is not None:
+    if (account := _beside(model, ACCOUNT)) is not None:
         found["training"] = lambda: blocks.training(account)
     if (report := _beside(model, REPORT)) is not None:
         found["eval"] = lambda: numbers.table(report)
