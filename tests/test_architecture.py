@@ -17,7 +17,7 @@ MODULES = {
 }
 
 LAYERS = (  # from the ground up
-    {"errors", "tasks", "catalog", "weights", "hardware", "machine"},
+    {"errors", "tasks", "catalog", "weights", "hardware", "machine", "drafts"},
     {"engines", "checks", "examples", "formats", "measures", "schemas", "tables"},
     {"augmenter", "results", "sources", "tries"},
     {"runs", "arena", "distill", "hub"},

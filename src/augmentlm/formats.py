@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from augmentlm.drafts import draft_of
 from augmentlm.errors import InputError, unwritable
 from augmentlm.tasks import Pair
 
@@ -71,19 +72,15 @@ def read_instructions(source: Path | str) -> list[str]:
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | Pair]) -> int:
     """Write one JSON object a line and return how many. The file appears whole or not at all."""
-    partial = path.with_name(f"{path.name}.part")
     count = 0
     try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
+        with draft_of(path) as draft, draft.open("w", encoding="utf-8", newline="\n") as file:
             for row in rows:
                 values = asdict(row) if isinstance(row, Pair) else row
                 file.write(json.dumps(values, ensure_ascii=False) + "\n")
                 count += 1
-        partial.replace(path)
     except OSError as error:
         raise unwritable(path, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return count
 
 

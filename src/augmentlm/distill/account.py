@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from augmentlm.distill.curve import CURVE, LOSS
+from augmentlm.drafts import draft_of, write_text
 
 ACCOUNT = "training.json"
 
@@ -35,13 +36,14 @@ def export_account(trained: Path, folder: Path, strength: float, since_begin: bo
     else:
         if strength != 1:
             account["exported"] = _noted(account.get("exported") or [], strength, "begin" if since_begin else "base")
-        (folder / ACCOUNT).write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
+        write_text(folder / ACCOUNT, json.dumps(account, indent=2) + "\n")
     for name in (LOSS, CURVE):
         source = _found(trained, name)
         if source is None:
             (folder / name).unlink(missing_ok=True)
         else:
-            shutil.copyfile(source, folder / name)
+            with draft_of(folder / name) as draft:
+                shutil.copyfile(source, draft)
 
 
 def _noted(before: list[dict[str, Any]], strength: float, of: str) -> list[dict[str, Any]]:

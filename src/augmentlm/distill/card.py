@@ -10,6 +10,7 @@ from typing import Any
 
 from augmentlm import catalog, formats
 from augmentlm.distill.samples import System
+from augmentlm.drafts import write_text
 from augmentlm.errors import AugmentLMError, InputError
 
 REPORT = "eval.json"
@@ -39,9 +40,7 @@ def write_card(card: Path, report: dict[str, Any]) -> None:
         raise InputError(f"{card} has no place for the numbers.", hint=f"Put {BEGIN} and {END} on lines of their own.")
     beside = json.dumps(report, ensure_ascii=False, indent=2) + "\n"
     for path, content in ((card.with_name(REPORT), beside), (card, _with_table(text, report))):
-        draft = path.with_name(f"{path.name}.part")
-        draft.write_text(content, encoding="utf-8")
-        draft.replace(path)
+        write_text(path, content)
 
 
 def what_is_stale(card: Path) -> str | None:

@@ -20,6 +20,7 @@ from augmentlm.distill.kinds import Kinds
 from augmentlm.distill.prompts import Prompt, fingerprint
 from augmentlm.distill.samples import Sample, System, Told, sample, settings
 from augmentlm.distill.scores import Scored, outcomes, score
+from augmentlm.drafts import write_text
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import InputError, MissingExtraError, StoppedError
 from augmentlm.measures.embed import MODEL as EMBEDDER
@@ -105,7 +106,7 @@ def _evaluate(
         "systems": systems,
         "judged": judged,
     }
-    _write(folder / REPORT, report)
+    write_text(folder / REPORT, json.dumps(report, ensure_ascii=False, indent=2) + "\n")
     return report
 
 
@@ -220,12 +221,6 @@ def _write_failed(path: Path, scored: Sequence[Scored]) -> None:
             if each.failed
         ),
     )
-
-
-def _write(path: Path, report: dict[str, Any]) -> None:
-    draft = path.with_name(f"{path.name}.part")
-    draft.write_text(json.dumps(report, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-    draft.replace(path)
 
 
 def _check(stop: threading.Event) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from augmentlm.catalog import Model
+from augmentlm.drafts import draft_of, write_text
 from augmentlm.errors import InputError
 
 WEIGHTS = "adapter_model.safetensors"
@@ -57,8 +58,9 @@ def export_adapter(
     clean = {name: value for name, value in sorted(config.items()) if name not in _TRAINING_ONLY}
     clean |= {"base_model_name_or_path": base_repository(base), "inference_mode": True}
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / WEIGHTS, lambda draft: save_file(halves, draft, metadata={"format": "pt"}))
-    _replace(folder / CONFIG, lambda draft: draft.write_text(json.dumps(clean, indent=2) + "\n", encoding="utf-8"))
+    with draft_of(folder / WEIGHTS) as draft:
+        save_file(halves, draft, metadata={"format": "pt"})
+    write_text(folder / CONFIG, json.dumps(clean, indent=2) + "\n")
     return folder
 
 
@@ -107,10 +109,3 @@ def _config(adapter: Path) -> dict[str, Any]:
         return json.loads((adapter / CONFIG).read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise InputError(f"There is no adapter in {adapter}.", hint="Give the folder that `train` wrote.") from error
-
-
-def _replace(path: Path, write: Any) -> None:
-    """Write beside the file and put it in its place whole."""
-    draft = path.with_name(f"{path.name}.part")
-    write(draft)
-    draft.replace(path)

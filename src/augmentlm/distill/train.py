@@ -40,6 +40,7 @@ from augmentlm.distill.progress import Progress
 from augmentlm.distill.recipe import Recipe
 from augmentlm.distill.reference import fill_reference
 from augmentlm.distill.sets import Example, examples, files_of
+from augmentlm.drafts import write_text
 from augmentlm.errors import DoesNotFitError, InputError
 from augmentlm.hardware import has_bf16
 
@@ -124,7 +125,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
             "device": str(arguments.device),
             "processes": arguments.world_size,
         }
-        (out / ACCOUNT).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        write_text(out / ACCOUNT, json.dumps(summary, indent=2) + "\n")
     return trained
 
 

@@ -16,6 +16,7 @@ from augmentlm import catalog, formats
 from augmentlm.catalog import Model
 from augmentlm.distill import card as numbers
 from augmentlm.distill.account import ACCOUNT
+from augmentlm.drafts import write_text
 from augmentlm.errors import InputError
 from augmentlm.hub import blocks, metadata
 
@@ -55,9 +56,7 @@ def write(model: Model) -> bool:
     before, after = formats.read_text(place), render(model)
     if before == after:
         return False
-    draft = place.with_name(f"{place.name}.part")
-    draft.write_text(after, encoding="utf-8")
-    draft.replace(place)
+    write_text(place, after)
     return True
 
 

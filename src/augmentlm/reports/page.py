@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from augmentlm.drafts import draft_of
 from augmentlm.errors import unwritable
 
 SHOWN_ROWS = 40
@@ -95,9 +96,8 @@ def write(path: Path, text: str) -> None:
     """Put a file in its place whole. Raises `InputError` when that can't be done."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.part")
-        draft.write_text(text, encoding="utf-8", errors="replace")
-        draft.replace(path)
+        with draft_of(path) as draft:
+            draft.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise unwritable(path, error) from error
 

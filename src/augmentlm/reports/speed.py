@@ -19,6 +19,7 @@ from typing import Any
 from augmentlm import catalog
 from augmentlm.distill.prompts import Prompt
 from augmentlm.distill.samples import System
+from augmentlm.drafts import write_text
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import EngineError
 from augmentlm.hardware import cores
@@ -54,7 +55,7 @@ def speeds(
         if kept.get(system.model, {}).get("weights") != made["weights"]:
             kept[system.model] = {**(measure or in_a_process)(task, system, prompts[:PROMPTS]), **made}
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+            write_text(path, json.dumps(kept, indent=2) + "\n")
     return {system.model: kept[system.model] for system in systems}
 
 
