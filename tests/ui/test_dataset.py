@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import gradio as gr
 import pytest
 
-from augmentlm.runs.journal import FILE
+from augmentlm.runs.journal import FILE, Journal, held
 from augmentlm.runs.rows import read_run
 from augmentlm.runs.spec import check_steps
 from augmentlm.ui.dataset import RECIPES, _Dataset
@@ -128,6 +129,29 @@ def test_a_report_of_other_rows_is_not_handed_out(tab, no_embedder) -> None:
     assert not struck["visible"] and not struck["value"]
     more = run_to_end(page._go_on(threading.Event(), "en", name, 5))[-1]
     assert not more[shelf.report]["visible"]
+
+
+def test_a_file_that_a_kill_left_behind_its_rows_is_written_before_it_is_handed_out(tab) -> None:
+    page = tab()
+    shelf = page.shelf
+    name = start(page, n=5)[-1][shelf.chosen]["value"]
+    folder = shelf.find(name)
+    (folder / "data.jsonl").write_text("what the run had when it was begun\n")
+    with closing(Journal(folder)) as journal:
+        journal.set_meta("written", False)
+    handed_out = Path(shelf.open(name, "en")[shelf.download]["value"])
+    assert len(handed_out.read_text().splitlines()) == 5
+
+
+def test_of_a_run_at_work_there_are_rows_to_read_and_no_file(tab) -> None:
+    page = tab()
+    shelf = page.shelf
+    name = start(page, n=5)[-1][shelf.chosen]["value"]
+    with held(shelf.find(name)):
+        opened = shelf.open(name, "en")
+    assert len(opened[shelf.rows]["choices"]) == 5
+    assert opened[shelf.download] == {"interactive": False, "value": None, "__type__": "update"}
+    assert "Another program works on" in opened[shelf.problem]
 
 
 def test_the_file_comes_in_the_form_that_is_chosen(tab) -> None:

@@ -158,7 +158,11 @@ class Shelf:
             told = is_current(run)
         except AugmentLMError as error:
             return {self.problem: markup.error(error, language), self.inside: gr.update(visible=True)}
-        data = folder / tables.FILES[output.file]
+        data, behind = None, ""
+        try:
+            data = self._handed_out(shelf.up_to_date(folder)[1])
+        except AugmentLMError as error:  # being worked on: there are rows to read, and no file of them yet
+            behind = markup.error(error, language)
         page = self._handed_out(folder / PAGE) if told else None  # one of earlier rows is not handed out
         return {
             self.chosen: self._list(name, language),
@@ -172,10 +176,10 @@ class Shelf:
             self.kind: output.file,
             self.with_seeds: output.with_seeds,
             self.provenance: output.provenance,
-            self.download: gr.update(value=self._handed_out(data), interactive=data.exists()),
+            self.download: gr.update(value=data, interactive=data is not None),
             self.report: gr.update(value=page, visible=told),
             self.charts: "",
-            self.problem: "",
+            self.problem: behind,
         }
 
     def _report(self, name: Any, language: str) -> Iterator[Shown]:
