@@ -14,6 +14,7 @@ from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import AugmentLMError, DoesNotFitError, EngineError, InputError
 from augmentlm.machine import GB, Gpu, Machine
 from augmentlm.sources import RemoteModel
+from augmentlm.tasks import Pair, format_pair
 from augmentlm.tries import TRIES
 
 SEED = "Plan a three-day trip to Kyoto for two."
@@ -96,6 +97,15 @@ def test_what_is_most_likely_is_not_asked_for_twice():
     writer = Writer({})
     [result] = expander(writer).batch([SEED], seed=1, temperature=0.0)
     assert (result.tries, len(writer.seeds)) == (1, 1)
+
+
+def test_a_model_that_runs_on_from_its_pair_into_others_is_not_listened_to_any_longer():
+    pairs = [Pair("Name a fruit.", "Apple."), Pair("Name a bird.", "Wren.")]
+    texts = [format_pair(Pair(f"Name a {kind}.", "Some.")) for kind in ("metal", "river", "tree")]
+    source = RemoteModel("scripted", ScriptedEngine(lambda request: "\n\n".join(texts)), {})
+    for result in (Augmenter("pair", source)(pairs), *Augmenter("pair", source).batch([pairs])):
+        assert result.accepted and result.output == Pair("Name a metal.", "Some.")
+        assert result.text.startswith(texts[0]) and "river" not in result.text and result.finish == "stop"
 
 
 def test_a_response_is_kept_as_it_is():

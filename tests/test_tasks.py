@@ -3,7 +3,7 @@
 import pytest
 
 from augmentlm.errors import InputError
-from augmentlm.tasks import MAX_INPUT_CHARS, Pair, check_input, format_pair, parse, render
+from augmentlm.tasks import MAX_INPUT_CHARS, Pair, check_input, format_pair, is_over, parse, render
 
 PAIRS = [Pair("Name a fruit.", "Apple."), Pair("Name a bird.", "Wren.")]
 
@@ -49,6 +49,13 @@ def test_headings_inside_the_users_text_survive_the_round_trip(pair):
 def test_a_model_that_runs_on_has_still_finished_the_first_pair():
     text = format_pair(PAIRS[0]) + "\n\n" + "### Instruction\n\nhalf of an"
     assert parse("pair", text).value == PAIRS[0]
+
+
+def test_a_pair_is_over_where_the_next_begins_and_not_before():
+    pair, more = format_pair(PAIRS[0]) + "\n\n", "### Instruction\n"
+    assert [is_over("pair", text) for text in (pair, pair + more[:-1], pair + "### Instructions\n")] == [False] * 3
+    assert is_over("pair", pair + more) and not is_over("respond", pair + more)
+    assert not is_over("pair", pair + "\\### Instruction\n"), "a heading inside the text itself"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from augmentlm import catalog
@@ -18,7 +19,7 @@ from augmentlm.errors import DoesNotFitError, InputError, MissingExtraError
 from augmentlm.machine import Purpose, inspect, plan
 from augmentlm.results import Result, TextStream
 from augmentlm.sources import LocalModel, RemoteModel, remote
-from augmentlm.tasks import TASKS, Message, Task, TaskInput, check_input, parse, render
+from augmentlm.tasks import TASKS, Message, Task, TaskInput, check_input, is_over, parse, render
 from augmentlm.tries import TRIES, Row, tried
 from augmentlm.weights import Progress, is_cached
 from augmentlm.weights.pulled import find
@@ -226,7 +227,8 @@ class Augmenter:
 
     def _request(self, value: TaskInput, sampling: Sampling, sample: int) -> Request:
         messages = render(self.task, value, self._source.style)
-        return Request(messages, self._seeded(sampling, sample), self._source.adapter)
+        over = partial(is_over, self.task)
+        return Request(messages, self._seeded(sampling, sample), self._source.adapter, is_over=over)
 
     def _seeded(self, sampling: Sampling, sample: int) -> Sampling:
         # Every row gets a seed of its own, drawn here when none is given, so that each can be repeated.

@@ -82,6 +82,9 @@ _ESCAPED_HEADING = re.compile(
 _ESCAPABLE_HEADING = re.compile(
     r"^([ \t]*)(\\*#{2,4}[ \t]*(?:Instruction|Response)[ \t]*:?[ \t]*)$", re.IGNORECASE | re.MULTILINE
 )
+_HEADINGS = 2
+"""Those of a pair."""
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u200b]")
 
 
@@ -146,6 +149,14 @@ def parse(task: Task, text: str) -> Parsed:
     if not cleaned:
         return Parsed(None, "empty")
     return _parse_pair(cleaned) if task == "pair" else Parsed(cleaned)
+
+
+def is_over(task: Task, text: str) -> bool:
+    """Whether a model has written all that it was asked for: from a pair it may run on into another, and another. Told
+    where a line ends, for until then a heading may become something else."""
+    if task != "pair" or not text.endswith("\n"):
+        return False
+    return len(_HEADING.findall(text)) > _HEADINGS
 
 
 def response_span(text: str) -> tuple[int, int]:

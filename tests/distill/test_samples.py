@@ -177,6 +177,14 @@ def test_of_a_pair_the_instruction_is_the_output():
     assert Sample("pair", Prompt("p", pairs), 0, "Iron.", "stop").output is None
 
 
+def test_a_reader_sees_of_a_pair_what_is_given_out_and_of_other_texts_all():
+    pairs = [Pair("Name a fruit.", "Apple."), Pair("Name a bird.", "Wren.")]
+    text = "### Instruction\n\nName a metal.\n\n### Response\n\nIron."
+    assert Sample("pair", Prompt("p", pairs), 0, f"{text}\n\n### Instruction\n\nName a", "length").shown == text
+    assert Sample("pair", Prompt("p", pairs), 0, "Sure! Iron.\n", "stop").shown == "Sure! Iron."
+    assert Sample("refine", Prompt("p", "metal"), 0, " Name a metal.\n", "stop").shown == "Name a metal."
+
+
 def test_a_system_is_a_name_or_a_name_at_an_address():
     assert System.named(BASE.model) == BASE
     served = System.named("org/qwen-max@http://127.0.0.1:8000/v1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,16 @@ def test_a_row_that_ends_makes_room_at_once(engine, monkeypatch):
     order = [index for index, _ in engine.generate(requests, threading.Event())]
     assert order[-1] == 0  # the long one was never waited for
     assert len(steps) <= 42 and sum(count == 2 for count in steps) >= 9
+
+
+def test_a_row_that_has_all_that_was_asked_for_makes_room_for_the_next(engine, monkeypatch):
+    monkeypatch.setattr(batched, "MAX_ROWS", 1)
+    greedy = ask(max_tokens=40, temperature=0.0)
+    whole = stream(engine, greedy).text
+    over = replace(greedy, is_over=lambda text: len(text) >= 5)
+    first, second = generate(engine, [over, greedy])
+    assert first.finish == "stop" and whole.startswith(first.text) and 5 <= len(first.text) < len(whole)
+    assert second.text == whole
 
 
 def test_stop_ends_all_rows_and_keeps_what_was_written(engine, monkeypatch):

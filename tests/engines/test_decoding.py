@@ -216,6 +216,15 @@ def test_every_stop_token_ends_a_row_and_is_not_written(model):
         assert one.completion("stop").completion_tokens == first
 
 
+def test_a_row_that_has_all_that_was_asked_for_ends_as_if_the_model_had_ended_it(model):
+    free = greedy(model, PROMPTS[0], 20)
+    rows = [row(PROMPTS[0], limit=20, index=index) for index in range(2)]
+    rows[0].is_over = lambda text: len(text.split()) == 4
+    ends, _ = run(model, rows)
+    assert ends == {0: "stop", 1: "length"}
+    assert [one.writer.ids for one in rows] == [free[:4], free]
+
+
 def test_a_long_prompt_is_read_in_steps_and_stop_ends_it_between_them(model, monkeypatch):
     monkeypatch.setattr(decoding, "PREFILL_TOKENS", 10)
     _, steps = run(model, [row(list(range(35)), limit=1)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from dataclasses import replace
 
 import pytest
 from chat_server import KEY, Exchange, Server, ask, environment, refuse, say, serve_chats, stream  # noqa: F401
@@ -51,6 +52,24 @@ def test_a_server_that_reports_no_counts_has_its_pieces_counted(server):
 def test_an_answer_cut_by_the_limit_says_so(server):
     server.answer = say("a", reason="length")
     assert stream(EndpointEngine(server.address, "m"))[1].finish == "length"
+
+
+def test_an_answer_that_has_all_that_was_asked_for_is_not_read_on(server):
+    left = threading.Event()
+
+    def answer(exchange: Exchange) -> None:
+        exchange.begin()
+        try:
+            while True:
+                exchange.piece("word ")
+        except OSError:  # nobody listens any more
+            left.set()
+
+    server.answer = answer
+    over = replace(ask(), is_over=lambda text: len(text.split()) == 3)
+    pieces, completion = stream(EndpointEngine(server.address, "m"), over)
+    assert (completion.text, completion.finish) == ("word word word ", "stop") and len(pieces) == 3
+    assert left.wait(20)
 
 
 def test_text_of_every_kind_arrives_whole(server):

@@ -64,6 +64,18 @@ def test_the_limit_of_tokens_ends_the_text(llamacpp):
     assert (completion.finish, completion.completion_tokens) == ("length", 5)
 
 
+def test_a_text_that_has_all_that_was_asked_for_ends_there_alone_and_beside_others(llamacpp):
+    over = replace(request(COUNT, max_tokens=6000), is_over=lambda text: "12\n" in text)
+    *pieces, alone = llamacpp.stream(over, threading.Event())
+    assert alone.finish == "stop" and alone.text.endswith("12\n") and "".join(pieces) == alone.text
+    assert_free(llamacpp)
+    requests = [over, request(COUNT, max_tokens=20), over, request("Name a colour.")] * 2
+    rows = dict(llamacpp.generate(requests, threading.Event()))
+    assert [rows[index].finish for index in range(8)] == ["stop", "length", "stop", "stop"] * 2
+    assert all(rows[index].text.endswith("12\n") for index in (0, 2, 4, 6))
+    assert_free(llamacpp)
+
+
 def test_the_same_seed_gives_the_same_text_whatever_came_between_and_another_another(llamacpp):
     def name_a_boat(seed: int) -> Completion:
         hot = {"temperature": 1.0, "top_p": 1.0, "top_k": 0, "max_tokens": 16}

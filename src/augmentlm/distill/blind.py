@@ -40,9 +40,9 @@ def export_blind(
     items: dict[str, dict[str, Any]] = {}
     for number, (first, second) in enumerate(differing, 1):
         a: Side = random.choice(("left", "right"))
-        texts = (first.text, second.text) if a == "left" else (second.text, first.text)
+        texts = (first.shown, second.shown) if a == "left" else (second.shown, first.shown)
         name = f"{number:04d}"
-        shown.append({"id": name, "input": first.prompt.input, "a": texts[0].strip(), "b": texts[1].strip()})
+        shown.append({"id": name, "input": first.prompt.input, "a": texts[0], "b": texts[1]})
         items[name] = {"prompt": first.prompt.id, "a": a, "texts": digest_of(first, second)}
     sheet.parent.mkdir(parents=True, exist_ok=True)
     formats.write_jsonl(key, [{"left": left[0], "right": right[0], "items": items}])

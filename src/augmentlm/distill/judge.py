@@ -92,9 +92,7 @@ class Outcome:
 
 def outcome(verdicts: Sequence[Verdict], left: Sequence[Sample], right: Sequence[Sample]) -> dict[str, Any]:
     """Verdicts counted, as `eval.json` tells it, and the left system's rate at equal lengths where that can be told."""
-    longer = {
-        first.prompt.id: len(first.text.strip()) - len(second.text.strip()) for first, second in paired(left, right)
-    }
+    longer = {first.prompt.id: len(first.shown) - len(second.shown) for first, second in paired(left, right)}
     scores = [{"left": 1.0, "tie": 0.5, "right": 0.0}[verdict.winner] for verdict in verdicts]
     controlled = length_controlled(scores, [longer[verdict.id] for verdict in verdicts])
     found = {name: round(value, 4) for name, value in vars(controlled).items()} if controlled else None
@@ -182,12 +180,12 @@ def read_yes_no(reply: str) -> bool | None:
 
 def same(first: Sample, second: Sample) -> bool:
     """There is nothing to choose."""
-    return first.text.strip() == second.text.strip()
+    return first.shown == second.shown
 
 
 def digest_of(*samples: Sample) -> str:
     """Tells texts apart, so that a verdict counts only for the very texts it was given on."""
-    texts = [samples[0].prompt.input, *(sample.text for sample in samples)]
+    texts = [samples[0].prompt.input, *(sample.shown for sample in samples)]
     return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode(errors="replace")).hexdigest()[:16]
 
 
@@ -249,7 +247,7 @@ def ask(
 def _question(a: Sample, b: Sample) -> str:
     value = a.prompt.value
     given = value if isinstance(value, str) else format_pairs(value)
-    blocks = (block("Given", given), block("A", clean(a.text)), block("B", clean(b.text)))
+    blocks = (block("Given", given), block("A", clean(a.shown)), block("B", clean(b.shown)))
     return "\n\n".join((_WHAT_IS_BETTER[a.task], *blocks, _WHICH))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -18,13 +18,15 @@ class Request:
     """One thing to generate. `adapter` names a catalog model whose adapter is applied; None is the bare base.
 
     `candidate` numbers, from 0, the texts of which one will be kept; None where there is no choice. With a number the
-    completion says how likely its tokens were.
+    completion says how likely its tokens were. `is_over` tells from the text so far that nothing more is wanted, which
+    ends it as the model's own end does.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling
     adapter: str | None = None
     candidate: int | None = None
+    is_over: Callable[[str], bool] | None = None
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 @dataclass
 class Row:
     """One request while it is worked on. `limit` is the most tokens it may write; with `scored` their likelihoods are
-    kept."""
+    kept. `is_over` is that of `Request`."""
 
     index: int
     prompt: list[int]
@@ -35,6 +35,7 @@ class Row:
     limit: int
     writer: TextWriter
     scored: bool = False
+    is_over: Callable[[str], bool] | None = None
     started: float = field(default_factory=time.perf_counter)
     ttft_s: float = 0.0
     likelihoods: list[tuple[int, float]] = field(default_factory=list)
@@ -51,6 +52,13 @@ class Row:
         self.ttft_s = self.ttft_s or time.perf_counter() - self.started
         if self.scored:
             self.likelihoods.append((len(self.writer.text), likelihood))
+
+    def add(self, token: int) -> tuple[str, Finish | None]:
+        """The text that a token which is no end adds, and whether the row ends with it."""
+        piece = self.writer.add(token)
+        if self.is_over and self.is_over(self.writer.text):
+            return piece, "stop"
+        return piece, "length" if self.writer.tokens >= self.limit else None
 
     def completion(self, finish: Finish) -> Completion:
         return Completion(
@@ -94,12 +102,10 @@ def decode(
             if token in stop_ids:
                 yield row, "", "stop"
                 continue
-            piece = row.writer.add(token)
-            if row.writer.tokens < row.limit:
+            piece, finish = row.add(token)
+            if not finish:
                 stay.append(line)
-                yield row, piece, None
-            else:
-                yield row, piece, "length"
+            yield row, piece, finish
         if not stay:
             return
         if len(stay) < len(alive):

@@ -128,7 +128,7 @@ class EndpointEngine:
         self, client: httpx.AsyncClient, request: Request, halted: Halted, show: Callable[[str], None] | None = None
     ) -> Completion:
         """Read one answer, and leave the server at once when `halted`."""
-        draft = _Draft(request.sampling.seed)
+        draft = _Draft(request.sampling.seed, request.is_over)
         if halted():
             return draft.completion("cancelled")
         reading = asyncio.ensure_future(self._read(client, request, draft, show))
@@ -218,6 +218,7 @@ class _Draft:
     """An answer while it is read."""
 
     seed: int | None
+    is_over: Callable[[str], bool] | None = None
     pieces: list[str] = field(default_factory=list)
     usage: tuple[int, int] | None = None
     ttft_s: float = 0.0
@@ -255,6 +256,8 @@ async def _listen(response: httpx.Response, draft: _Draft, show: Callable[[str],
             draft.pieces.append(event.text)
             if show:
                 show(event.text)
+            if draft.is_over and draft.is_over("".join(draft.pieces)):
+                return "stop"
     if not begun:
         raise chat_api.not_compatible("its answer is empty")
     if finish is None:

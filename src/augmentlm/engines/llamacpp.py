@@ -83,6 +83,8 @@ class LlamaCppEngine:
                     row = _Row(index, request, news_of_all, in_batch=len(requests) > 1)
                     running[index] = self._begin(row, stop)
                 news = _next(news_of_all, stop)
+                if news and news.index not in running:  # llama.cpp may say more of a row that was over
+                    continue
                 for row in [running[news.index]] if news else list(running.values()):
                     try:
                         _ = row.add(news) if news else row.cancel()
@@ -242,6 +244,9 @@ class _Row:
             written = sum(map(len, self.pieces))
             self.likelihoods += [(written, token["logprob"]) for token in (choice["logprobs"] or {}).get("content", ())]
         self.pieces.append(choice["text"])
+        if not self.finish and self.request.is_over and self.request.is_over("".join(self.pieces)):
+            self.left.set()
+            self.finish = "stop"
         return choice["text"]
 
     def cancel(self) -> str:

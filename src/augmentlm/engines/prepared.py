@@ -37,6 +37,7 @@ class Prepared:
             limit=self.limit,
             writer=tokenizer.writer(),
             scored=self.request.candidate is not None,
+            is_over=self.request.is_over,
         )
 
 

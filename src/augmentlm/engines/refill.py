@@ -95,10 +95,7 @@ def decode(
         for place, row, (token, likelihood) in zip(writing, those, chosen, strict=True):
             row.has_token(likelihood)
             newest[place] = token
-            finish: Finish | None = "stop" if token in stop_ids else None
-            piece = "" if finish else row.writer.add(token)
-            if not finish and row.writer.tokens >= row.limit:
-                finish = "length"
+            piece, finish = ("", "stop") if token in stop_ids else row.add(token)
             if finish:
                 places.leave(place)
             yield row, piece, finish

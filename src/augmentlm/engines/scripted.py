@@ -40,6 +40,8 @@ class ScriptedEngine:
             first = first or time.perf_counter() - started
             written.append(word)
             yield word
+            if request.is_over and request.is_over("".join(written)):
+                break
         yield Completion(
             text="".join(written),
             finish=finish,
