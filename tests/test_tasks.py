@@ -55,6 +55,7 @@ def test_a_pair_is_over_where_the_next_begins_and_not_before():
     pair, more = format_pair(PAIRS[0]) + "\n\n", "### Instruction\n"
     assert [is_over("pair", text) for text in (pair, pair + more[:-1], pair + "### Instructions\n")] == [False] * 3
     assert is_over("pair", pair + more) and not is_over("respond", pair + more)
+    assert is_over("pair", pair.replace("\n", "\r\n") + "### Instruction\r\n\r\nName a tr"), "in large pieces too"
     assert not is_over("pair", pair + "\\### Instruction\n"), "a heading inside the text itself"
 
 

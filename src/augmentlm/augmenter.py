@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from augmentlm import catalog
+from augmentlm import catalog, tasks
 from augmentlm.catalog import Model, Sampling
 from augmentlm.checks import Finding, assess
 from augmentlm.engines.base import Completion, Request
@@ -19,7 +19,7 @@ from augmentlm.errors import DoesNotFitError, InputError, MissingExtraError
 from augmentlm.machine import Purpose, inspect, plan
 from augmentlm.results import Result, TextStream
 from augmentlm.sources import LocalModel, RemoteModel, remote
-from augmentlm.tasks import TASKS, Message, Task, TaskInput, check_input, is_over, parse, render
+from augmentlm.tasks import TASKS, Message, Task, TaskInput, check_input, parse, render
 from augmentlm.tries import TRIES, Row, tried
 from augmentlm.weights import Progress, is_cached
 from augmentlm.weights.pulled import find
@@ -136,14 +136,21 @@ class Augmenter:
         return TextStream(self._stream(checked, self._sampling(sampling), event), event.set)
 
     def batch(
-        self, values: Sequence[TaskInput], n: int = 1, *, stop: threading.Event | None = None, **sampling: Any
+        self,
+        values: Sequence[TaskInput],
+        n: int = 1,
+        *,
+        stop: threading.Event | None = None,
+        is_over: Callable[[str], bool] | None = None,
+        **sampling: Any,
     ) -> Iterator[Result]:
         """`n` results for each input, as they finish; `Result.index` says of which input.
 
         An input that can't be worked on comes back at once with the finding `input`; the others go on. Results of
         the same input are checked against each other too. One that a check speaks against is asked for again with
         another seed, after a near-copy warmer, up to `TRIES` times; the last comes back as it is. With a `seed`,
-        sample k first uses seed + k. What an engine raises comes last, after all that was made.
+        sample k first uses seed + k. `is_over` ends a text of which no more is wanted (see `Request`); without it the
+        task tells. What an engine raises comes last, after all that was made.
         """
         if n < 1:
             raise InputError(f"{n} results can't be made.", hint="Ask for one or more.")
@@ -155,7 +162,7 @@ class Augmenter:
             except InputError as error:
                 yield self.without_text(value, Finding("input", str(error)), index)
                 continue
-            rows += [(index, checked, self._request(checked, settings, sample)) for sample in range(n)]
+            rows += [(index, checked, self._request(checked, settings, sample, is_over)) for sample in range(n)]
         if rows:
             yield from self._batch(rows, stop or threading.Event())
 
@@ -225,9 +232,11 @@ class Augmenter:
             )
         return sampling
 
-    def _request(self, value: TaskInput, sampling: Sampling, sample: int) -> Request:
+    def _request(
+        self, value: TaskInput, sampling: Sampling, sample: int, is_over: Callable[[str], bool] | None = None
+    ) -> Request:
         messages = render(self.task, value, self._source.style)
-        over = partial(is_over, self.task)
+        over = is_over or partial(tasks.is_over, self.task)
         return Request(messages, self._seeded(sampling, sample), self._source.adapter, is_over=over)
 
     def _seeded(self, sampling: Sampling, sample: int) -> Sampling:

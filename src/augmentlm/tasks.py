@@ -151,12 +151,20 @@ def parse(task: Task, text: str) -> Parsed:
     return _parse_pair(cleaned) if task == "pair" else Parsed(cleaned)
 
 
+def given_out(task: Task, text: str) -> str:
+    """What is given out of a text: a pair without others that the model ran on to. What is not in the task's form stays
+    as it was written."""
+    value = parse(task, text).value
+    return format_pair(value) if isinstance(value, Pair) else text.strip()
+
+
 def is_over(task: Task, text: str) -> bool:
-    """Whether a model has written all that it was asked for: from a pair it may run on into another, and another. Told
-    where a line ends, for until then a heading may become something else."""
-    if task != "pair" or not text.endswith("\n"):
+    """Whether a model has written all that it was asked for: from a pair it may run on into another, and another."""
+    if task != "pair":
         return False
-    return len(_HEADING.findall(text)) > _HEADINGS
+    # A heading is none until its line has ended: it may become something else.
+    lines, _, _ = text.replace("\r", "").rpartition("\n")
+    return len(_HEADING.findall(lines)) > _HEADINGS
 
 
 def response_span(text: str) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from made_votes import entry, vote
 
 from augmentlm.arena.exports import preference_rows, vote_rows
 from augmentlm.distill.sets import family_of
-from augmentlm.tasks import parse
+from augmentlm.tasks import Pair, format_pair, parse
 
 
 def test_the_text_that_won_is_chosen_whichever_side_it_stood_on():
@@ -43,6 +43,14 @@ def test_pairs_come_in_the_form_that_a_model_is_trained_on():
     [row] = preference_rows([vote(task="pair", prompt=pairs)])
     assert row["prompt"].startswith("### Instruction\n\nSay hi.\n\n### Response\n\nHi.\n\n### Instruction")
     assert parse("pair", row["prompt"]).value.instruction == "Say hi."
+
+
+def test_a_model_is_not_taught_to_run_on_from_a_pair_into_another():
+    pairs = [{"instruction": "Say hi.", "response": "Hi."}, {"instruction": "Say bye.", "response": "Bye."}]
+    won, lost = (format_pair(Pair(f"Say {word}.", "Well.")) for word in ("yes", "no"))
+    ran_on = entry("a", f"{won}\n\n### Instruction\n\n")
+    [row] = preference_rows([vote("left", ran_on, entry("b", lost), task="pair", prompt=pairs)])
+    assert (row["chosen"], row["rejected"]) == (won, lost)
 
 
 def test_a_vote_row_is_json_with_all_that_is_needed_to_repeat_it():

@@ -7,6 +7,7 @@ from augmentlm.distill.blind import export_blind, import_verdicts, key_of, reade
 from augmentlm.distill.prompts import Prompt
 from augmentlm.distill.samples import Sample
 from augmentlm.errors import InputError
+from augmentlm.tasks import Pair, format_pair
 
 COUNT = 40
 
@@ -40,6 +41,18 @@ def test_the_sheet_tells_nothing_but_the_texts(sheet):
     assert [item["input"] for item in items] != [f"raw {number}" for number in range(COUNT)]
     ours_first = sum(item["a"].startswith("ours") for item in items)
     assert 5 < ours_first < 35  # fails by chance once in a hundred thousand times
+
+
+def test_of_a_text_that_runs_on_the_sheet_shows_what_is_given_out(tmp_path):
+    pairs = [Pair("Name a fruit.", "Apple."), Pair("Name a bird.", "Wren.")]
+    text, other = (format_pair(Pair(f"Name a {kind}.", "Some.")) for kind in ("metal", "tree"))
+    left, right = (
+        (name, [Sample("pair", Prompt("p", pairs), 0, written, "stop")])
+        for name, written in (("ours", f"{text}\n\n### Instruction\n\nName a river."), ("theirs", other))
+    )
+    export_blind(tmp_path / "pairs.jsonl", left, right)
+    [item] = rows.read(tmp_path / "pairs.jsonl")
+    assert {item["a"], item["b"]} == {text, other}
 
 
 def test_verdicts_come_back_to_those_who_earned_them(sheet, tmp_path):

@@ -132,6 +132,18 @@ def test_the_share_is_of_the_decided():
     assert Outcome.of([Verdict("p", "tie")]).as_json()["decided"]["share"] is None
 
 
+def test_of_a_text_that_runs_on_the_judge_sees_what_is_given_out(tmp_path):
+    context = [Pair("Name a fruit.", "Apple."), Pair("Name a bird.", "Wren.")]
+    left, right = (format_pair(Pair(f"Name a {kind}.", "Iron.")) for kind in ("metal", "tree"))
+    made = [
+        [Sample("pair", Prompt("p", context), 0, text, "stop")]
+        for text in (f"{left}\n\n### Instruction\n\nName a river.", right)
+    ]
+    judge, asked = judging(lambda question: "A")
+    compare(judge, *made, tmp_path / "v.jsonl", stop=STOP)
+    assert asked and all(left in (question := each.messages[-1].content) and "river" not in question for each in asked)
+
+
 def test_responses_are_asked_about_one_by_one(tmp_path):
     context = [Pair("Name a fruit.", "Apple."), Pair("Name a bird.", "Wren.")]
     written = [format_pair(Pair("Name a metal.", "Iron.")), format_pair(Pair("Name a tree.", "Iron.")), "no pair"]

@@ -2,6 +2,7 @@ import threading
 
 import pytest
 
+from augmentlm.distill import rows
 from augmentlm.distill.prompts import Prompt
 from augmentlm.distill.samples import System
 from augmentlm.distill.self_instruct import Made, as_pair, bootstrap, read
@@ -48,6 +49,15 @@ def test_other_seeds_are_other_questions(tmp_path):
     again = Script()
     run(tmp_path, again, prompts=[*PROMPTS[:4], Prompt("p-x", "Sing")])
     assert len(again.asked) == 5
+
+
+def test_a_reply_ends_where_the_next_instruction_begins(tmp_path):
+    def script(request):
+        return f"Task 9: Draw an owl.\nTask 10: {'Draw more. ' * 40}"
+
+    run(tmp_path, script, prompts=PROMPTS[:1])
+    [row] = rows.read(next(tmp_path.glob("*.jsonl")))
+    assert row["text"].startswith("Task 9: Draw an owl.") and row["text"].count("Draw more") <= 1
 
 
 def test_for_pairs_the_base_answers_its_own_instructions(tmp_path):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from augmentlm.engines.limits import Limits
 from augmentlm.engines.scripted import ScriptedEngine
 from augmentlm.errors import EngineError, InputError
 from augmentlm.machine import inspect, plan
-from augmentlm.tasks import Message
+from augmentlm.tasks import Message, is_over
 from augmentlm.ui import build
 
 NAME = "qwen2-7b-instruct-refine"
@@ -52,7 +53,9 @@ STUDIO = Path(__file__).parents[2] / "spaces" / "studio" / "app.py"
 
 
 def request(tokens: int = 8, seed: int = 1) -> Request:
-    return Request((Message("user", "write about dogs"),), Sampling(max_tokens=tokens, seed=seed))
+    return Request(
+        (Message("user", "write about dogs"),), Sampling(max_tokens=tokens, seed=seed), is_over=partial(is_over, "pair")
+    )
 
 
 @pytest.fixture

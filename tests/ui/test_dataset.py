@@ -14,6 +14,7 @@ import pytest
 from augmentlm.runs.journal import FILE, Journal, held
 from augmentlm.runs.rows import read_run
 from augmentlm.runs.spec import check_steps
+from augmentlm.ui import dataset_shelf
 from augmentlm.ui.dataset import RECIPES, _Dataset
 from augmentlm.ui.dataset_shelf import forget_old
 from scripted_page import NASTY, run_to_end
@@ -143,15 +144,33 @@ def test_a_file_that_a_kill_left_behind_its_rows_is_written_before_it_is_handed_
     assert len(handed_out.read_text().splitlines()) == 5
 
 
-def test_of_a_run_at_work_there_are_rows_to_read_and_no_file(tab) -> None:
+def test_of_a_run_at_work_there_are_rows_to_read_and_no_file(tab, monkeypatch) -> None:
     page = tab()
     shelf = page.shelf
     name = start(page, n=5)[-1][shelf.chosen]["value"]
+    monkeypatch.setattr(dataset_shelf, "ENDING_SECONDS", 0.1)
     with held(shelf.find(name)):
         opened = shelf.open(name, "en")
     assert len(opened[shelf.rows]["choices"]) == 5
     assert opened[shelf.download] == {"interactive": False, "value": None, "__type__": "update"}
     assert "Another program works on" in opened[shelf.problem]
+
+
+def test_the_file_of_a_run_that_takes_its_time_to_end_is_waited_for(tab) -> None:
+    page = tab()
+    shelf = page.shelf
+    name = start(page, n=5)[-1][shelf.chosen]["value"]
+    ending, opened = threading.Event(), threading.Event()
+
+    def end() -> None:
+        with held(shelf.find(name)):
+            ending.set()
+            opened.wait(0.5)
+
+    threading.Thread(target=end).start()
+    assert ending.wait(20)
+    shown = shelf.open(name, "en")
+    assert shown[shelf.download]["value"] and not shown[shelf.problem]
 
 
 def test_the_file_comes_in_the_form_that_is_chosen(tab) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from augmentlm.arena.votes import Vote
-from augmentlm.tasks import Pair, format_pairs
+from augmentlm.tasks import Pair, format_pairs, given_out
 
 
 def vote_rows(votes: Iterable[Vote]) -> Iterator[dict[str, Any]]:
@@ -27,7 +27,7 @@ def preference_rows(votes: Iterable[Vote]) -> Iterator[dict[str, Any]]:
         if vote.winner not in ("left", "right") or not vote.whole:
             continue
         won, lost = (vote.left, vote.right) if vote.winner == "left" else (vote.right, vote.left)
-        chosen, rejected = won.text.strip(), lost.text.strip()
+        chosen, rejected = (given_out(vote.task, each.text) for each in (won, lost))
         if not chosen or not rejected or chosen == rejected:
             continue
         prompt = prompt_text(vote.prompt)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from augmentlm.arena.votes import Entry, Vote
 from augmentlm.measures.length_control import LengthControlled, length_controlled
 from augmentlm.measures.statistics import wilson
-from augmentlm.tasks import Task
+from augmentlm.tasks import Task, given_out
 
 MARGIN = 0.1
 """Two models are called equal when the whole interval is within this of one half."""
@@ -49,7 +49,8 @@ class Standing:
         """Count votes of one judge on the same two models in the same places; there is at least one."""
         winners = [vote.winner for vote in votes]
         bad = winners.count("both_bad")
-        differences = [float(len(vote.left.text.strip()) - len(vote.right.text.strip())) for vote in votes]
+        lengths = [[len(given_out(vote.task, each.text)) for each in (vote.left, vote.right)] for vote in votes]
+        differences = [float(left - right) for left, right in lengths]
         return cls(
             task=votes[0].task,
             judge=votes[0].judge,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from augmentlm import catalog
+from augmentlm.drafts import draft_of
 from augmentlm.errors import InputError, MissingExtraError
 
 
@@ -63,9 +64,9 @@ def run(options: argparse.Namespace) -> int:
     made = [export_adapter(trained, base, options.out, options.strength, begun) / CONFIG]
     export_account(trained, options.out, options.strength, since_begin=begun is not None)
     if options.gguf:
-        draft = options.out / "adapter.gguf.part"
-        shutil.copyfile(as_gguf(options.out), draft)
-        made.append(draft.replace(options.out / "adapter.gguf"))
+        made.append(options.out / "adapter.gguf")
+        with draft_of(made[-1]) as draft:
+            shutil.copyfile(as_gguf(options.out), draft)
     if options.merged:
         from augmentlm.cli.distill import base_folder
 

@@ -185,7 +185,7 @@ def same(first: Sample, second: Sample) -> bool:
 
 def digest_of(*samples: Sample) -> str:
     """Tells texts apart, so that a verdict counts only for the very texts it was given on."""
-    texts = [samples[0].prompt.input, *(sample.shown for sample in samples)]
+    texts = [samples[0].prompt.input, *(sample.text for sample in samples)]
     return hashlib.sha256(json.dumps(texts, ensure_ascii=False).encode(errors="replace")).hexdigest()[:16]
 
 

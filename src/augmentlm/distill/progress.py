@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from augmentlm.distill.curve import CURVE, LOSS, write_curve
+from augmentlm.drafts import write_text
 
 
 class Progress(TrainerCallback):
@@ -36,7 +37,7 @@ class Progress(TrainerCallback):
         # What was logged after the checkpoint that training resumes from will be logged again.
         kept = [line for line in lines if int(line.split(",", 1)[0]) <= state.global_step]
         header = ",".join(["step", "loss", "learning_rate", "tokens_per_second", *self.metrics])
-        self.csv.write_text("\n".join([header, *kept, ""]), encoding="utf-8")
+        write_text(self.csv, "\n".join([header, *kept, ""]))
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         if not state.is_world_process_zero or not logs or "loss" not in logs:

@@ -23,7 +23,7 @@ from augmentlm.engines.refused import Refusal, made_or_refused, plain_input
 from augmentlm.errors import EngineError, InputError
 from augmentlm.machine import Purpose
 from augmentlm.results import Result
-from augmentlm.tasks import PROMPT_VERSION, Pair, Parsed, Task, format_pair, parse
+from augmentlm.tasks import PROMPT_VERSION, Pair, Parsed, Task, given_out, parse
 from augmentlm.tries import TRIES
 from augmentlm.weights import Progress, identity
 from augmentlm.weights.pulled import find
@@ -94,10 +94,8 @@ class Sample:
 
     @cached_property
     def shown(self) -> str:
-        """What a reader or a judge sees of it: a pair without others that the model ran on to, as they are given to
-        nobody. What is not in the task's form is shown as it was written."""
-        value = self.parsed.value
-        return format_pair(value) if isinstance(value, Pair) else self.text.strip()
+        """What a reader or a judge sees of it."""
+        return given_out(self.task, self.text)
 
     @property
     def output(self) -> str | None:

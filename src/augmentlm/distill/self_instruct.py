@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,7 +67,7 @@ def bootstrap(
     seeds = [text for prompt in prompts for text in instructions(prompt)]
     asked = {prompt.id: _question(prompt, seeds) for prompt in prompts}
     sampling = {name: value for name, value in asdict(catalog.default_sampling(task)).items() if name != "seed"}
-    written = _answers(model, asked, path, {**sampling}, base, stop, told)
+    written = _answers(model, asked, path, {**sampling}, base, stop, told, is_over=runs_on)
     found = {prompt.id: read(written[prompt.id]) for prompt in prompts}
     replies: dict[str, str] = {}
     if task == "pair":
@@ -101,6 +101,11 @@ def read(text: str) -> str | None:
     return _NEXT.split(_LABEL.sub("", clean(text)), maxsplit=1)[0].strip() or None
 
 
+def runs_on(text: str) -> bool:
+    """Whether a reply has gone on to the next instruction, as it would until it may write no more."""
+    return bool(_NEXT.search(_LABEL.sub("", clean(text))))
+
+
 def as_pair(made: Made) -> Pair | None:
     return Pair(made.instruction, made.response) if made.instruction and made.response else None
 
@@ -122,6 +127,7 @@ def _answers(
     base: System,
     stop: threading.Event,
     told: Told | None,
+    is_over: Callable[[str], bool] | None = None,
 ) -> dict[str, str]:
     """The replies by id. Rows of other questions, settings or weights don't count."""
     made = {"sampling": sampling, "weights": base.weights()}
@@ -131,7 +137,7 @@ def _answers(
         if row["question"] == asked.get(row["id"]) and all(row[name] == value for name, value in made.items())
     }
     missing = [name for name in asked if name not in kept]
-    batch = model.batch([asked[name] for name in missing], stop=stop, **sampling)
+    batch = model.batch([asked[name] for name in missing], stop=stop, is_over=is_over, **sampling)
     with closing(batch):  # type: ignore[type-var]
         for result in batch:
             if result.finish == "cancelled":

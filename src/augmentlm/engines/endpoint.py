@@ -47,8 +47,9 @@ class EndpointEngine:
     The key is `api_key`, else $AUGMENTLM_API_KEY, else a dummy; a hub token is never sent. A server has no adapters
     to switch: one that serves a LoRA gives it a model name of its own.
 
-    Token counts are the server's own. One that reports none has its pieces of text counted instead (most send a
-    token a piece) and 0 prompt tokens. `Completion.seed` is None where the server doesn't take a seed.
+    Token counts are the server's own. Where it reports none, or is left before it does because the text is over, pieces
+    of text are counted instead (most send a token a piece) and 0 prompt tokens. `Completion.seed` is None where the
+    server doesn't take a seed.
 
     A busy server (429, 5xx, a lost connection) is asked again a few times, unless text has been shown already. Raises
     `InputError` for an address or key that can't be used, and `EngineError` when the server can't be reached, refuses

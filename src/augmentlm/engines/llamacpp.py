@@ -83,8 +83,6 @@ class LlamaCppEngine:
                     row = _Row(index, request, news_of_all, in_batch=len(requests) > 1)
                     running[index] = self._begin(row, stop)
                 news = _next(news_of_all, stop)
-                if news and news.index not in running:  # llama.cpp may say more of a row that was over
-                    continue
                 for row in [running[news.index]] if news else list(running.values()):
                     try:
                         _ = row.add(news) if news else row.cancel()
@@ -115,16 +113,22 @@ class LlamaCppEngine:
 
     def _work(self, row: _Row, stop: threading.Event) -> None:
         """One row from its words to its last token, in a thread of its own, telling `row.news`."""
-        ended = False
+        ended, written = False, ""
+        is_over = row.request.is_over
 
         def given_up() -> bool:
             return row.left.is_set() or stop.is_set() or self._closed.is_set()
 
         def hear(chunk: dict[str, Any]) -> bool:
-            nonlocal ended
-            ended = "error" in chunk or bool(chunk["choices"][0]["finish_reason"])
+            nonlocal ended, written
+            choice = {} if "error" in chunk else chunk["choices"][0]
+            written += choice.get("text", "")
+            over = bool(is_over and not choice.get("finish_reason") and is_over(written))
+            if over:  # said here and not by the reader, so that llama.cpp is left at once
+                choice["finish_reason"] = "stop"
+            ended = "error" in chunk or bool(choice["finish_reason"])
             row.news.put(_News(row.index, time.perf_counter(), chunk))
-            return given_up()
+            return over or given_up()
 
         try:
             if not given_up():
@@ -244,9 +248,6 @@ class _Row:
             written = sum(map(len, self.pieces))
             self.likelihoods += [(written, token["logprob"]) for token in (choice["logprobs"] or {}).get("content", ())]
         self.pieces.append(choice["text"])
-        if not self.finish and self.request.is_over and self.request.is_over("".join(self.pieces)):
-            self.left.set()
-            self.finish = "stop"
         return choice["text"]
 
     def cancel(self) -> str:

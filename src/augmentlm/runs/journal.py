@@ -141,13 +141,14 @@ def is_run(folder: Path) -> bool:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """A run's folder for this process alone, made if it is not there. Raises `InputError`."""
+def held(folder: Path, wait: float = 0) -> Iterator[None]:
+    """A run's folder for this process alone, made if it is not there. Raises `InputError` when another has it, after
+    `wait` seconds."""
     from filelock import FileLock, Timeout
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock", timeout=0)
+        lock = FileLock(folder / ".lock", timeout=wait)
         lock.acquire()
     except Timeout as error:
         raise InputError(f"Another program works on {folder}.", hint="Wait for it, or stop it.") from error

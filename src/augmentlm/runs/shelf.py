@@ -65,13 +65,13 @@ def rewrite(folder: Path, output: Output) -> Path:
     return folder / tables.FILES[output.file]
 
 
-def up_to_date(folder: Path) -> tuple[Run, Path]:
+def up_to_date(folder: Path, wait: float = 0) -> tuple[Run, Path]:
     """A run and where its data set is, whose files are written first where a kill left them behind the rows.
 
-    Raises `InputError` where there is no run, and while it is being worked on.
+    Raises `InputError` where there is no run, and while it is being worked on, after `wait` seconds.
     """
     check_run(folder)
-    with held(folder), closing(Journal(folder)) as journal:
+    with held(folder, wait), closing(Journal(folder)) as journal:
         run, output = gather(journal), Output.of(journal)
         data = folder / tables.FILES[output.file]
         if not (is_written(journal) and data.exists()):

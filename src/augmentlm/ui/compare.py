@@ -15,7 +15,7 @@ from augmentlm.arena.duel import PLACES, Choice, Duel, Place
 from augmentlm.arena.standing import Standing, between
 from augmentlm.arena.votes import PEOPLE, PassingVotes, Vote, Votes
 from augmentlm.hardware import cores
-from augmentlm.tasks import Task, clean
+from augmentlm.tasks import Task, clean, given_out
 from augmentlm.ui import answers, entrants, markup, versus
 from augmentlm.ui.context import PRIVATE, Context, report, session
 from augmentlm.ui.running import Runner, Shown
@@ -168,7 +168,7 @@ class _Compare:
             if side.problem:
                 found[box] = markup.error(side.problem, language)
             elif clean(text):
-                found[box] = markup.compared(str(duel.value), clean(text), plain)
+                found[box] = markup.compared(str(duel.value), clean(given_out(duel.task, text)), plain)
             else:
                 found[box] = markup.note(say(language, "compare.nothing")) if side.result else ""
         return found

@@ -35,6 +35,9 @@ PAGE = 10
 KEPT_SECONDS = 3 * 3600
 """How long a visitor's run is kept where strangers visit, after the last that was done with it."""
 
+ENDING_SECONDS = 10.0
+"""How long the file of a run that was stopped is waited for: the run ends after a step of the model, then writes it."""
+
 _LONGEST = 1200
 _REJECTS = 100
 
@@ -160,7 +163,7 @@ class Shelf:
             return {self.problem: markup.error(error, language), self.inside: gr.update(visible=True)}
         data, behind = None, ""
         try:
-            data = self._handed_out(shelf.up_to_date(folder)[1])
+            data = self._handed_out(shelf.up_to_date(folder, ENDING_SECONDS)[1])
         except AugmentLMError as error:  # being worked on: there are rows to read, and no file of them yet
             behind = markup.error(error, language)
         page = self._handed_out(folder / PAGE) if told else None  # one of earlier rows is not handed out

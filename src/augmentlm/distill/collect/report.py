@@ -12,6 +12,7 @@ from typing import Any
 from augmentlm.distill.collect.labels import labels
 from augmentlm.distill.collect.seeds import Reject, Seed
 from augmentlm.distill.collect.teach import Candidate
+from augmentlm.drafts import write_text
 
 REPORT, READABLE = "report.json", "report.md"
 
@@ -75,9 +76,7 @@ class Report:
             (REPORT, json.dumps(values, ensure_ascii=False, indent=2) + "\n"),
             (READABLE, readable(values)),
         ):
-            draft = out / f"{name}.part"
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(out / name)
+            write_text(out / name, text)
         return values
 
 
