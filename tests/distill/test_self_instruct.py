@@ -60,6 +60,12 @@ def test_a_reply_ends_where_the_next_instruction_begins(tmp_path):
     assert row["text"].startswith("Task 9: Draw an owl.") and row["text"].count("Draw more") <= 1
 
 
+def test_it_may_write_as_much_as_the_systems_that_it_is_held_against(tmp_path):
+    run(tmp_path, lambda request: "word " * 30, prompts=PROMPTS[:1], max_tokens=7)
+    [row] = rows.read(next(tmp_path.glob("*.jsonl")))
+    assert len(row["text"].split()) == row["sampling"]["max_tokens"] == 7
+
+
 def test_for_pairs_the_base_answers_its_own_instructions(tmp_path):
     pairs = [Prompt("f-1", [Pair("Name a river", "Rhine"), Pair("Name a lake", "Garda")])]
     script = Script()

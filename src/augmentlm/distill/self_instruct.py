@@ -12,17 +12,16 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from augmentlm import catalog
 from augmentlm.augmenter import Augmenter
 from augmentlm.checks.language import language
 from augmentlm.distill import rows
 from augmentlm.distill.prompts import Prompt
-from augmentlm.distill.samples import System, Told
+from augmentlm.distill.samples import System, Told, settings
 from augmentlm.engines.pool import EnginePool
 from augmentlm.errors import StoppedError
 from augmentlm.tasks import Pair, Task, clean
@@ -52,12 +51,14 @@ def bootstrap(
     prompts: Sequence[Prompt],
     folder: Path,
     *,
+    max_tokens: int | None = None,
     pool: EnginePool | None = None,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
     told: Told | None = None,
 ) -> list[Made]:
     """One text a prompt, in their order, kept in `folder/self-instruct--<base>.jsonl`; only missing ones are made.
+    `max_tokens` is that of the evaluation: the product's unless another was asked for.
 
     Raises `StoppedError` when `stop` is set, and what the engine raises.
     """
@@ -66,15 +67,13 @@ def bootstrap(
     model = base.load("respond", pool, progress, "batch")
     seeds = [text for prompt in prompts for text in instructions(prompt)]
     asked = {prompt.id: _question(prompt, seeds) for prompt in prompts}
-    sampling = {name: value for name, value in asdict(catalog.default_sampling(task)).items() if name != "seed"}
-    written = _answers(model, asked, path, {**sampling}, base, stop, told, is_over=runs_on)
+    sampling = settings(task, max_tokens)["sampling"]
+    written = _answers(model, asked, path, sampling, base, stop, told, is_over=runs_on)
     found = {prompt.id: read(written[prompt.id]) for prompt in prompts}
     replies: dict[str, str] = {}
     if task == "pair":
         tasks = {name: text for name, text in found.items() if text}
-        replies = _answers(
-            model, tasks, path.with_name(f"{path.stem}--responses.jsonl"), {**sampling}, base, stop, told
-        )
+        replies = _answers(model, tasks, path.with_name(f"{path.stem}--responses.jsonl"), sampling, base, stop, told)
     return [Made(prompt.id, found[prompt.id], clean(replies.get(prompt.id, "")) or None) for prompt in prompts]
 
 

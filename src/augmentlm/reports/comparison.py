@@ -84,7 +84,15 @@ def compare(
     sets = [_of_samples(name, samples) for name, samples in made.items()]
     if baseline and plan.task != "refine":
         found = self_instruct.bootstrap(
-            plan.task, baseline, plan.prompts, folder, pool=pool, stop=stop, progress=progress, told=told
+            plan.task,
+            baseline,
+            plan.prompts,
+            folder,
+            max_tokens=plan.max_tokens,
+            pool=pool,
+            stop=stop,
+            progress=progress,
+            told=told,
         )
         sets.append(_of_baseline(plan.task, found))
     references = dev_texts(plan.task, plan.data, plan.prompts) if plan.data else {}
