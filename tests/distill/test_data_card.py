@@ -58,3 +58,12 @@ def test_already_good_prompts_are_as_many_as_the_card_says() -> None:
     rows = list(read_rows(DATA / "refine"))
     alike = sum(row["raw"].split()[:6] == row["refined"].split()[:6] and len(row["raw"]) > 60 for row in rows)
     assert 1 / 30 < alike / len(rows) < 1 / 8
+
+
+@pytest.mark.parametrize("task", ["expand", "pair"])
+def test_the_scored_texts_of_all_files_load_as_one_table(task: str, tmp_path: Path) -> None:
+    """As the hub and `datasets` read them: columns of the first file, by name, decide for the others."""
+    load = pytest.importorskip("datasets").load_dataset
+    files = sorted(map(str, (DATA / "scored" / task).glob("*.jsonl")))
+    found = load("json", data_files=files, split="train", cache_dir=str(tmp_path))
+    assert found.num_rows == len(list(read_rows(DATA / "scored" / task)))
