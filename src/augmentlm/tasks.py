@@ -82,9 +82,6 @@ _ESCAPED_HEADING = re.compile(
 _ESCAPABLE_HEADING = re.compile(
     r"^([ \t]*)(\\*#{2,4}[ \t]*(?:Instruction|Response)[ \t]*:?[ \t]*)$", re.IGNORECASE | re.MULTILINE
 )
-_HEADINGS = 2
-"""Those of a pair."""
-
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u200b]")
 
 
@@ -164,7 +161,7 @@ def is_over(task: Task, text: str) -> bool:
         return False
     # A heading is none until its line has ended: it may become something else.
     lines, _, _ = text.replace("\r", "").rpartition("\n")
-    return len(_HEADING.findall(lines)) > _HEADINGS
+    return len(_HEADING.findall(lines)) > 2
 
 
 def response_span(text: str) -> tuple[int, int]:

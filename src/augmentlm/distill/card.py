@@ -38,9 +38,8 @@ def write_card(card: Path, report: dict[str, Any]) -> None:
     text = formats.read_text(card)
     if not _BETWEEN.search(text):
         raise InputError(f"{card} has no place for the numbers.", hint=f"Put {BEGIN} and {END} on lines of their own.")
-    beside = json.dumps(report, ensure_ascii=False, indent=2) + "\n"
-    for path, content in ((card.with_name(REPORT), beside), (card, _with_table(text, report))):
-        write_text(path, content)
+    write_text(card.with_name(REPORT), json.dumps(report, ensure_ascii=False, indent=2) + "\n")
+    write_text(card, _with_table(text, report))
 
 
 def what_is_stale(card: Path) -> str | None:

@@ -156,16 +156,15 @@ class Shelf:
         folder = self.find(name)
         if folder is None:
             return {self.chosen: self._list(None, language), self.inside: gr.update(visible=False), self.problem: ""}
-        try:
-            run, output = read_run(folder), output_of(folder)
-            told = is_current(run)
-        except AugmentLMError as error:
-            return {self.problem: markup.error(error, language), self.inside: gr.update(visible=True)}
         data, behind = None, ""
         try:
-            data = self._handed_out(shelf.up_to_date(folder, ENDING_SECONDS)[1])
-        except AugmentLMError as error:  # being worked on: there are rows to read, and no file of them yet
-            behind = markup.error(error, language)
+            try:
+                run, data = shelf.up_to_date(folder, ENDING_SECONDS)
+            except AugmentLMError as error:  # being worked on: there are rows to read, and no file of them yet
+                run, behind = read_run(folder), markup.error(error, language)
+            output, told = output_of(folder), is_current(run)
+        except AugmentLMError as error:
+            return {self.problem: markup.error(error, language), self.inside: gr.update(visible=True)}
         page = self._handed_out(folder / PAGE) if told else None  # one of earlier rows is not handed out
         return {
             self.chosen: self._list(name, language),
@@ -179,7 +178,7 @@ class Shelf:
             self.kind: output.file,
             self.with_seeds: output.with_seeds,
             self.provenance: output.provenance,
-            self.download: gr.update(value=data, interactive=data is not None),
+            self.download: gr.update(value=data and self._handed_out(data), interactive=data is not None),
             self.report: gr.update(value=page, visible=told),
             self.charts: "",
             self.problem: behind,

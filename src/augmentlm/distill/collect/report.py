@@ -72,11 +72,8 @@ class Report:
     def write(self, out: Path) -> dict[str, Any]:
         """`report.json` and, to be read, `report.md`."""
         values = self.as_json()
-        for name, text in (
-            (REPORT, json.dumps(values, ensure_ascii=False, indent=2) + "\n"),
-            (READABLE, readable(values)),
-        ):
-            write_text(out / name, text)
+        write_text(out / REPORT, json.dumps(values, ensure_ascii=False, indent=2) + "\n")
+        write_text(out / READABLE, readable(values))
         return values
 
 
