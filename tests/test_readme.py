@@ -112,6 +112,7 @@ def test_the_client_of_the_app_gets_a_text_and_the_row_that_is_shown(capsys) -> 
 
 
 @pytest.mark.real
+@pytest.mark.timeout(1800)  # a whole run: minutes where the CPU has no bf16 instructions
 @pytest.mark.parametrize("program", [program for program in PROGRAMS if program != CLIENT])
 def test_programs_run_on_the_real_model(program: str, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
