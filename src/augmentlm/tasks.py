@@ -88,11 +88,19 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufeff\u200b]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
+def whole_characters(text: str) -> str:
+    """The text with halves of a character that belong together as the character they are, and without other halves.
+
+    A server that counts in UTF-16 may end an event between the two.
+    """
+    if not _SURROGATE.search(text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+
+
 def clean(text: str) -> str:
     """The text without control characters and halves of characters, with plain line ends and no outer blank space."""
-    if _SURROGATE.search(text):  # two halves that belong together become the character they are
-        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
-    return _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    return _CONTROL.sub("", whole_characters(text).replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
 def check_input(task: Task, value: TaskInput) -> TaskInput:

@@ -13,6 +13,9 @@ from augmentlm.checks.facts import Fact, find, lost
         ("dear {name}, you owe $1,200", [("placeholder", "{name}"), ("number", "$1,200")]),
         ("why does useEffect loop", [("code", "useEffect")]),
         ("用Python写一个函数，返回前3个", [("name", "Python"), ("number", "3")]),
+        ("Write to Köln about Müller", [("name", "Köln"), ("name", "Müller")]),
+        ("ask Zoë and Łukasz in Málaga", [("name", "Zoë"), ("name", "Łukasz"), ("name", "Málaga")]),
+        ("a café for ōmi", []),
         ("Write about dogs. Keep it short.", []),
         ("I think OK pls", []),
         ("READ THIS NOW", []),
@@ -31,6 +34,10 @@ def test_hard_facts_are_found(text, facts):
         ("read 5GB csv", "Read a CSV of 5 GB."),
         ("in 3rd person", "in the third person"),
         ("写3句话", "请写三句话。"),
+        ("写20句话", "请写二十句话。"),
+        ("花了105元，买25个", "花了一百零五元，买二十五个。"),
+        ("write 25 lines", "Write twenty-five lines."),
+        ("for 17 guests", "For seventeen guests."),
         ("call it `my_var`", "Call it my_var."),
     ],
 )
@@ -41,6 +48,8 @@ def test_facts_said_otherwise_are_kept(source, output):
 def test_a_changed_number_and_a_dropped_name_are_lost():
     missing = lost("book 3 nights in Lisbon for Maria", "Book two nights in Lisbon.")
     assert [fact.text for fact in missing] == ["3", "Maria"]
+    assert [fact.text for fact in lost("write to Müller in Köln", "Write to Muller in Köln.")] == ["Müller"]
+    assert [fact.text for fact in lost("写20句话", "请写二十五句话。")] == ["20"]
 
 
 def test_a_number_inside_another_number_does_not_count_as_kept():

@@ -60,6 +60,26 @@ def test_the_same_words_again_and_again_are_a_loop():
     assert loop("- - - - - - - - - - - - - - - -") is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://a.example\nhttps://b.example\nhttps://c.example\nhttps://d.example",
+        "| A | B | C | D | E | F |\n| --- | --- | --- | --- | --- | --- |\n| 1 | 2 | 3 | 4 | 5 | 6 |",
+        "请解释“人工智能技术”的含义，并比较人工智能技术在医疗、人工智能技术在教育、人工智能技术在交通中的应用。",
+        "周一：跳绳15分钟\n周二：跳绳15分钟\n周三：跳绳15分钟\n周四：跳绳15分钟",
+    ],
+)
+def test_a_term_and_a_tables_rule_may_stand_there_often(text):
+    assert loop(text) is None
+
+
+def test_a_loop_below_a_wide_table_and_one_with_a_blank_in_chinese_are_seen():
+    table = "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    assert loop(table + "and then we go on " * 5).code == "loop"
+    found = loop("Python 很好：" + "一次又一次地说同样的话。" * 6)
+    assert found.code == "loop" and "一次又一次地说同样的话" in found.evidence * 2
+
+
 def test_a_response_whose_items_are_alike_repeats_itself():
     item = "The boy has a broken leg, and it hurts when he walks. Revelation: he walks slowly."
     assert repeats(f"1. {item} 2. {item} 3. {item}").code == "loop"

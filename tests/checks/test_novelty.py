@@ -30,6 +30,25 @@ def test_chinese_is_compared_by_character():
     assert 0.5 < rouge_l("写一首关于春天的诗", "写一首关于秋天的歌") < 1.0
 
 
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("Напиши рассказ про дождь и старый дом", "Напиши рассказ про снег и старый дом"),
+        ("Γράψε ένα ποίημα για τη θάλασσα", "Γράψε ένα ποίημα για το βουνό"),
+        ("اكتب قصة قصيرة عن المطر", "اكتب قصة قصيرة عن البحر"),
+        ("Écris un poème sur l'été", "Écris un poème sur l'hiver"),
+    ],
+)
+def test_words_of_every_script_are_compared(text, near):
+    assert rouge_l(text, text + "!") == 1.0
+    assert 0.5 < rouge_l(text, near) < 1.0
+    assert rouge_l("3 " + text, "Что такое 3 цикла") < 0.6
+
+
+def test_an_accent_in_two_pieces_is_the_same_letter():
+    assert rouge_l("cafe\u0301 noir", "caf\u00e9 noir") == 1.0
+
+
 def test_texts_without_words_are_alike_only_when_equal():
     assert rouge_l("???", "???") == 1.0
     assert rouge_l("???", "!!!") == 0.0

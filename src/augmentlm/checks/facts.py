@@ -29,19 +29,28 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("quote", re.compile(r"\"[^\"\n\0]{2,200}\"|“[^”\n\0]{2,200}”|「[^」\n\0]{2,100}」|《[^》\n\0]{1,60}》")),
     ("number", re.compile(r"(?<![A-Za-z0-9_.])[$€£¥]?\d+(?:[.,:/]\d+)*%?(?![\d])")),
 )
-_NAME = re.compile(r"(?<![A-Za-z0-9\0])[A-Z][\w&+#]*(?:['’.-][A-Za-z]\w*)*", re.ASCII)
-_INNER_CAPITAL = re.compile(r"^(?:[A-Z]{2,}[\w+#]*|[A-Z]?[a-z]+[A-Z]\w*|[A-Z]\d\w*|[A-Z][+#]+)$")
+# Latin letters with accents belong to names: Köln, Málaga, Łukasz. Of the last block either case, told by `isupper`.
+_UPPER, _LOWER = "A-ZÀ-ÖØ-ÞĀ-ɏ", "a-zß-öø-ÿĀ-ɏ"
+_WORD = f"{_UPPER}{_LOWER}0-9_"
+_NAME = re.compile(rf"(?<![{_UPPER}{_LOWER}0-9\0])[{_UPPER}][{_WORD}&+#]*(?:['’.-][{_UPPER}{_LOWER}][{_WORD}]*)*")
+_INNER_CAPITAL = re.compile(r"^(?:[A-ZÀ-ÖØ-Þ]{2,}[\w+#]*|[A-Z]?[a-zß-öø-ÿ]+[A-ZÀ-ÖØ-Þ]\w*|[A-Z]\d\w*|[A-Z][+#]+)$")
 _NOT_NAMES = frozenset(
     "I I'm I’m I'd I'll I've I’ve Im ASAP FYI OK TLDR PLS PLZ BTW THX Q A Please Thanks Hi Hello Hey Dear".split()
 )
-_NUMBER_WORDS = {
-    word: str(number)
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
-    )
-} | {"twenty": "20", "thirty": "30", "forty": "40", "fifty": "50", "hundred": "100", "half": "1/2"}
+_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_ONES += ["seventeen", "eighteen", "nineteen"]
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_ONES)} | {"hundred": "100", "half": "1/2"}
+_NUMBER_WORDS |= {word: str(number) for number, word in zip(range(20, 100, 10), _TENS, strict=True)}
+_NUMBER_WORDS |= {
+    f"{ten}-{one}": str(number + place)
+    for number, ten in zip(range(20, 100, 10), _TENS, strict=True)
+    for place, one in enumerate(_ONES[1:10], 1)
+}
 _NUMBER_WORDS |= {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "once": "1", "twice": "2"}
-_CHINESE_DIGITS = {char: str(value) for value, char in enumerate("零一二三四五六七八九十")} | {"两": "2"}
+_CHINESE_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2}
+_CHINESE_UNITS = {"十": 10, "百": 100, "千": 1000}
+_CHINESE_NUMBER = re.compile("[零一二三四五六七八九十两百千]+")
 
 
 def find(text: str) -> tuple[Fact, ...]:
@@ -70,7 +79,7 @@ def _names(text: str) -> list[tuple[int, str]]:
         word = re.sub(r"['’]s$", "", match.group()).rstrip(".-")
         before = text[: match.start()].rstrip(" \t\"'“‘(*_-")
         starts_sentence = not before or before[-1] in ".!?:;\n。！？：；\0"
-        if word in _NOT_NAMES or (len(word) == 1 and not word.isdigit()):
+        if word in _NOT_NAMES or len(word) == 1 or not word[0].isupper():
             continue
         if not starts_sentence or _INNER_CAPITAL.match(word):
             names.append((match.start(), word))
@@ -83,14 +92,28 @@ def _kept(fact: Fact, output: str) -> bool:
         return _number(fact.text) in _numbers(output)
     if fact.kind == "name":
         stem = re.escape(fact.text.casefold().rstrip("."))
-        return re.search(rf"(?<![a-z0-9]){stem}", output.casefold()) is not None
+        return re.search(rf"(?<![{_LOWER}0-9]){stem}", output.casefold()) is not None
     return _squeeze(fact.text.strip('"“”「」`')) in _squeeze(output)
 
 
 def _numbers(text: str) -> set[str]:
     digits = {_number(match.group()) for match in re.finditer(r"\d+(?:[.,:/]\d+)*", text)}
-    words = {_NUMBER_WORDS[word] for word in re.findall(r"[a-z]+", text.lower()) if word in _NUMBER_WORDS}
-    return digits | words | {_CHINESE_DIGITS[char] for char in text if char in _CHINESE_DIGITS}
+    spelled = re.findall(r"[a-z]+(?:-[a-z]+)?", text.lower())
+    words = {_NUMBER_WORDS[word] for each in spelled for word in (each, *each.split("-")) if word in _NUMBER_WORDS}
+    return digits | words | {number for run in _CHINESE_NUMBER.findall(text) for number in _chinese_numbers(run)}
+
+
+def _chinese_numbers(run: str) -> set[str]:
+    """The number that a run of Chinese numerals is, and what each of them is alone: 二十五 holds 25, 2, 10 and 5."""
+    each = {str(_CHINESE_DIGITS.get(char, _CHINESE_UNITS.get(char))) for char in run}
+    total, digit = 0, None
+    for char in run:
+        if char in _CHINESE_DIGITS:
+            digit = _CHINESE_DIGITS[char]
+        else:
+            total += (1 if digit is None else digit) * _CHINESE_UNITS[char]
+            digit = None
+    return each | {str(total + (digit or 0))}
 
 
 def _number(text: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from augmentlm.checks.finding import Finding
-from augmentlm.checks.novelty import tokens
+from augmentlm.checks.novelty import is_cjk, tokens
 from augmentlm.engines.base import Finish
 
 _PREAMBLE = re.compile(
@@ -30,7 +30,11 @@ _LEAKS = (
     "a new instruction of the same type as the given one",
     "### End",
 )
-_LOOP_WORDS, _LOOP_TIMES = 6, 4
+_LOOP_WORDS, _LOOP_CHARACTERS, _LOOP_TIMES = 6, 12, 4
+"""A term of seven Chinese characters may well stand there four times: two are about a word."""
+_RULES = frozenset({"|", "---", ":---", "---:", ":---:", "|---|"})
+"""What the line below a table's head is made of."""
+
 _RUN, _RUNS, _REPEATED = 4, 20, 0.3
 """A text of at least `_RUNS` runs of words says things twice when this share of them has stood there before. Of 2,820
 responses of the teaching data one does, a table."""
@@ -72,10 +76,14 @@ def repeats(response: str) -> Finding | None:
 
 def loop(text: str) -> Finding | None:
     """The same few words again and again."""
-    words = text.split() if " " in text else list(text)
-    runs = Counter(tuple(words[start : start + _LOOP_WORDS]) for start in range(len(words) - _LOOP_WORDS + 1))
-    if runs:
-        run, times = runs.most_common(1)[0]
-        if times >= _LOOP_TIMES and len(set(run)) > 1:
-            return Finding("loop", f"{' '.join(run)!r} stands there {times} times")
+    found = tokens(text)
+    in_characters = 2 * sum(map(is_cjk, found)) > len(found)
+    words, size = (found, _LOOP_CHARACTERS) if in_characters else (text.split(), _LOOP_WORDS)
+    runs = Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
+    for run, times in runs.most_common():
+        if times < _LOOP_TIMES:
+            break
+        if len(set(run) - _RULES) > 1:
+            said = ("" if in_characters else " ").join(run)
+            return Finding("loop", f"{said!r} stands there {times} times")
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 from augmentlm.checks.finding import Finding
@@ -14,12 +15,19 @@ _COPIED, _COPIED_WORDS = 0.8, 20
 """A response of so many words that is nearer to an example's is copied: none of 2,820 in the teaching data is, where
 the examples' form is kept. Short ones may well be the same: a label, a number."""
 
-_TOKEN = re.compile(r"[a-z0-9]+|[\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af]")
+_CJK = r"\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
+_CHARACTER = re.compile(f"[{_CJK}]")
+_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-case words and digits; Chinese, Japanese and Korean characters count one by one."""
-    return _TOKEN.findall(text.lower())
+    """Lower-case words and digits of any script; Chinese, Japanese and Korean characters count one by one."""
+    return _TOKEN.findall(unicodedata.normalize("NFC", text.lower()))
+
+
+def is_cjk(token: str) -> bool:
+    """Whether one of `tokens` is a Chinese, Japanese or Korean character."""
+    return _CHARACTER.fullmatch(token) is not None
 
 
 def rouge_l(first: str, second: str) -> float:

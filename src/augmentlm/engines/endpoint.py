@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from augmentlm.engines import chat_api
+from augmentlm.engines.answer_text import AnswerText
 from augmentlm.engines.background import Halted, Put, in_background
 from augmentlm.engines.base import Completion, Finish, Request
 from augmentlm.engines.chat_api import KEY_VARIABLE, BusyError, RefusedError
@@ -137,7 +138,10 @@ class EndpointEngine:
             if halted() and not reading.cancelling():
                 reading.cancel()
             await asyncio.wait({reading}, timeout=POLL_SECONDS)
-        return draft.completion("cancelled" if reading.cancelled() else reading.result())
+        finish = "cancelled" if reading.cancelled() else reading.result()
+        if (rest := draft.text.end()) and show:
+            show(rest)
+        return draft.completion(finish)
 
     async def _read(
         self, client: httpx.AsyncClient, request: Request, draft: _Draft, show: Callable[[str], None] | None
@@ -156,7 +160,7 @@ class EndpointEngine:
             except BusyError as error:
                 wait = FIRST_WAIT * 2**tries * random.uniform(0.75, 1.25) if error.wait is None else error.wait
                 tries += 1
-                if tries > RETRIES or wait > LONGEST_WAIT or (show and draft.pieces):
+                if tries > RETRIES or wait > LONGEST_WAIT or (show and draft.text.pieces):
                     raise
                 await asyncio.sleep(wait)
             else:
@@ -220,18 +224,19 @@ class _Draft:
 
     seed: int | None
     is_over: Callable[[str], bool] | None = None
-    pieces: list[str] = field(default_factory=list)
+    text: AnswerText = field(default_factory=AnswerText)
+    events: int = 0
     usage: tuple[int, int] | None = None
     ttft_s: float = 0.0
     started: float = field(default_factory=time.perf_counter)
 
     def restart(self, seed: int | None) -> None:
-        self.seed, self.pieces, self.usage, self.ttft_s = seed, [], None, 0.0
+        self.seed, self.text, self.events, self.usage, self.ttft_s = seed, AnswerText(), 0, None, 0.0
 
     def completion(self, finish: Finish) -> Completion:
-        prompt_tokens, completion_tokens = self.usage or (0, len(self.pieces))
+        prompt_tokens, completion_tokens = self.usage or (0, self.events)
         return Completion(
-            text="".join(self.pieces),
+            text=str(self.text),
             finish=finish,
             prompt_tokens=prompt_tokens,
             completion_tokens=completion_tokens,
@@ -254,10 +259,11 @@ async def _listen(response: httpx.Response, draft: _Draft, show: Callable[[str],
         draft.usage = event.usage or draft.usage
         if event.text:
             draft.ttft_s = draft.ttft_s or time.perf_counter() - draft.started
-            draft.pieces.append(event.text)
-            if show:
-                show(event.text)
-            if draft.is_over and draft.is_over("".join(draft.pieces)):
+            draft.events += 1
+            shown = draft.text.add(event.text)
+            if shown and show:
+                show(shown)
+            if draft.is_over and draft.is_over(str(draft.text)):
                 return "stop"
     if not begun:
         raise chat_api.not_compatible("its answer is empty")
