@@ -191,3 +191,5 @@ def test_a_plan_that_makes_no_sense_is_refused():
         plan(systems=(System(OURS), System(OURS)))
     with pytest.raises(InputError, match="no prompts"):
         plan(prompts=())
+    with pytest.raises(InputError, match="2 prompts have the id trips"):
+        plan(prompts=(*PROMPTS, Prompt("trips", "write about dogs"), Prompt("trips", "write about cats")))

@@ -42,12 +42,13 @@ def test_a_lora_learns_and_leaves_its_curve_and_its_account(tiny_base, tiny_data
     assert all(line.startswith("step ") and "min left" in line for line in said) and len(said) == len(curve)
 
 
-def test_a_finished_training_is_not_repeated_and_another_recipe_is_refused(tiny_base, tiny_data, tmp_path):
+def test_a_finished_training_is_not_repeated_and_another_recipe_is_refused(tiny_base, tiny_data, tmp_path, capsys):
     recipe = dataclasses.replace(RECIPE, epochs=1)
     trained = train(recipe, tiny_base, tiny_data, tmp_path)
     before = (trained / "adapter_model.safetensors").stat().st_mtime_ns
     assert train(dataclasses.replace(recipe, log_every=3), tiny_base, tiny_data, tmp_path) == trained
     assert (trained / "adapter_model.safetensors").stat().st_mtime_ns == before
+    assert "it has ended" in capsys.readouterr().err
     with pytest.raises(InputError, match="another rank, learning_rate"):
         train(dataclasses.replace(recipe, rank=8, learning_rate=1e-4), tiny_base, tiny_data, tmp_path)
     with pytest.raises(InputError, match="another preference"):
@@ -147,15 +148,22 @@ def test_an_adapter_is_taught_on_from_where_it_was_and_the_account_says_so(tiny_
     account = json.loads((tmp_path / "second" / "training.json").read_text())
     assert account["begun_from"]["recipe"]["epochs"] == 6
     assert json.loads((tmp_path / "anew" / "training.json").read_text())["begun_from"] is None
+    for ended in (True, False):
+        if not ended:
+            (tmp_path / "second" / "training.json").unlink()
+        with pytest.raises(InputError, match="began from another adapter"):
+            train(slow, tiny_base, tiny_data, tmp_path / "second", begin=tmp_path / "anew" / "adapter")
 
 
 def test_a_training_does_not_go_on_with_other_data(tiny_base, tiny_data, tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=1)
     train(recipe, tiny_base, tiny_data, tmp_path / "out")
-    (tmp_path / "out" / "training.json").unlink()  # as if it had been killed before its end
     [first, *_] = sorted((tiny_data / "refine").glob("*.jsonl"))
     lines = first.read_text(encoding="utf-8").splitlines(keepends=True)
     first.write_text("".join(lines[:-1]), encoding="utf-8")
+    with pytest.raises(InputError, match="not what the training in"):
+        train(recipe, tiny_base, tiny_data, tmp_path / "out")
+    (tmp_path / "out" / "training.json").unlink()  # as if it had been killed before its end
     with pytest.raises(InputError, match="not what the training in"):
         train(recipe, tiny_base, tiny_data, tmp_path / "out")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -55,3 +56,9 @@ def _noted(before: list[dict[str, Any]], strength: float, of: str) -> list[dict[
 def _found(adapter: Path, name: str) -> Path | None:
     places = (adapter, adapter.parent) if adapter.name == "adapter" else (adapter,)
     return next((path for at in places if (path := at / name).is_file()), None)
+
+
+def digest_of(adapter: Path) -> str:
+    """Short for the weights of an adapter; by their content, as a folder may be moved."""
+    weights = b"".join(path.read_bytes() for path in sorted(adapter.glob("adapter_model.*")))
+    return hashlib.sha256(weights).hexdigest()[:16]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,6 +53,10 @@ class Plan:
             raise InputError("The systems to evaluate need different names.", hint="Name each once.")
         if not self.prompts:
             raise InputError("There are no prompts to evaluate on.", hint="Give at least one.")
+        ids = Counter(prompt.id for prompt in self.prompts)
+        id, times = ids.most_common(1)[0]
+        if times > 1:
+            raise InputError(f"{times} prompts have the id {id}.", hint="Give every row an id of its own.")
 
 
 def evaluate(

@@ -11,24 +11,21 @@ import torch
 
 from augmentlm.distill import rows
 from augmentlm.distill.dpo import PreferenceRows, PreferenceTrainer, log_likelihoods
-from augmentlm.errors import InputError
 
 SAID_EVERY = 30.0
 """Seconds between two lines on how far it is."""
 
 
-def fill_reference(trainer: PreferenceTrainer, out: Path, begin: Path | None) -> None:
+def fill_reference(trainer: PreferenceTrainer, out: Path) -> None:
     """Fill the reference of the trainer's rows, with the model as it stands: to be called before a checkpoint is read.
 
     What is done is kept in `out/reference`, a file a process, under a digest of each example's tokens, so a pass that
     was killed goes on where it was and a training that resumes computes nothing. Every process takes its share.
-    Raises `InputError` when `out` holds the reference of another adapter than `begin`.
     """
     data = trainer.train_dataset
     keys = [_digest([[*data.shared, *item.prompt], *item.completions]) for item in data.tokens]
-    begun = _begun_from(begin)
     folder = out / "reference"
-    known = _kept(folder, begun)
+    known = _kept(folder)
     # None may write before all have read, or they would part the work differently.
     trainer.accelerator.wait_for_everyone()
     share = slice(trainer.args.process_index, None, trainer.args.world_size)
@@ -38,9 +35,9 @@ def fill_reference(trainer: PreferenceTrainer, out: Path, begin: Path | None) ->
         if not seen.issuperset(keys[place] for place in row):
             missing.append(index)
             seen.update(keys[place] for place in row)
-    _compute(trainer, data, keys, missing[share], folder / f"{begun}-{trainer.args.process_index}.jsonl")
+    _compute(trainer, data, keys, missing[share], folder / f"{trainer.args.process_index}.jsonl")
     trainer.accelerator.wait_for_everyone()
-    known = _kept(folder, begun)
+    known = _kept(folder)
     data.reference = {place: known[keys[place]] for row in data.rows for place in row}
 
 
@@ -63,24 +60,11 @@ def _compute(trainer: PreferenceTrainer, data: PreferenceRows, keys: list[str], 
             print(f"reference {done}/{len(indices)} rows  {left / 60:.0f} min left", flush=True)
 
 
-def _kept(folder: Path, begun: str) -> dict[str, list[float]]:
+def _kept(folder: Path) -> dict[str, list[float]]:
     """The log-likelihoods that stand in a folder, of an example's texts by its digest."""
-    files = sorted(folder.glob("*.jsonl"))
-    if any(not file.name.startswith(f"{begun}-") for file in files):
-        raise InputError(
-            f"The training in {folder.parent} began from another adapter.",
-            hint="Give the --begin that it was started with, or another --out.",
-        )
-    return {key: each for file in files for row in rows.read(file) for key, each in row.items()}
-
-
-def _begun_from(begin: Path | None) -> str:
-    """Short for the weights that a training begins from; by their content, as a folder may be moved."""
-    if begin is None:
-        return "base"
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(begin.glob("adapter_model.*")))).hexdigest()[
-        :16
-    ]
+    return {
+        key: each for file in sorted(folder.glob("*.jsonl")) for row in rows.read(file) for key, each in row.items()
+    }
 
 
 def _digest(ids: list[list[int]]) -> str:

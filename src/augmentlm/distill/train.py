@@ -9,7 +9,6 @@ With a preference in the recipe the loss is that of `dpo`, else the likelihood.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from contextlib import nullcontext
@@ -31,6 +30,7 @@ from transformers import (
 )
 
 from augmentlm.distill.account import ACCOUNT, account_of
+from augmentlm.distill.begun import same_begin, same_data, same_recipe
 from augmentlm.distill.dpo import METRICS, PreferenceRows, PreferenceTrainer
 from augmentlm.distill.lora import put_lora
 from augmentlm.distill.packed import PackedRows, PackedTrainer
@@ -54,8 +54,8 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
     `loss.csv` and `loss.svg` as it goes and `training.json` (recipe, files of the data, tokens, seconds, peak memory)
     at the end; returns the folder of the trained weights. A recipe with a preference computes its reference before the
     first step, and keeps it in `out/reference`. A training that has ended is not repeated. Raises `InputError` for a
-    base, adapter or data that can't be trained on, and for an `out` that was begun with another recipe or other data;
-    `DoesNotFitError` when memory runs out.
+    base, adapter or data that can't be trained on, and for an `out` that was begun with another recipe, adapter or
+    data; `DoesNotFitError` when memory runs out.
     """
     if begin and recipe.method != "lora":
         raise InputError(
@@ -63,9 +63,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
             hint='Leave --begin out, or write method = "lora".',
         )
     trained = out / ("adapter" if recipe.method == "lora" else "model")
-    _same_recipe(recipe, out)
-    if (out / ACCOUNT).exists() and trained.exists():
-        return trained
+    same_recipe(recipe, out)
     set_seed(recipe.seed)
     found = _examples(recipe, data)
     preference = recipe.preference
@@ -81,12 +79,17 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
             hint="Raise tokens_per_row in the recipe.",
         )
     files = files_of([found[index] for row in rows for index in row], data)
-    _same_data(files, out)
+    same_data(files, out)
+    if (out / ACCOUNT).exists() and trained.exists():
+        same_begin(begin, out)
+        print(f"{out} holds this training already, and it has ended.", file=sys.stderr)
+        return trained
     arguments = _arguments(recipe, out)
     started = time.monotonic()
     tokens_of_row = [len(shared) + sum(len(tokens[index]) for index in row) for row in rows]
     progress = Progress(out, tokens_of_row, METRICS if preference else ())
     model = _model(recipe, base, arguments.device, begin)
+    same_begin(begin, out)  # not before it has been seen that they can be taught on
     of_trainer = {"model": model, "args": arguments, "data_collator": lambda batch: batch[0], "callbacks": [progress]}
     if preference:
         scored = PreferenceRows(shared, tokens, rows)
@@ -101,7 +104,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
     try:
         with disable_input_dtype_casting(model) if autocast else nullcontext():
             if isinstance(trainer, PreferenceTrainer):
-                fill_reference(trainer, out, begin)
+                fill_reference(trainer, out)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError as error:
         raise DoesNotFitError(
@@ -127,46 +130,6 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
         }
         write_text(out / ACCOUNT, json.dumps(summary, indent=2) + "\n")
     return trained
-
-
-def _same_recipe(recipe: Recipe, out: Path) -> None:
-    """Note the recipe in `out`, or refuse to go on there with another one: its rows and shapes would not fit."""
-    earlier = _noted(out, "recipe.json", asdict(recipe))
-    # How often to save and log may change on the way; everything else decides what is trained.
-    changed = [
-        key
-        for key, value in asdict(recipe).items()
-        if key not in ("save_every", "log_every") and earlier.get(key) != value
-    ]
-    if changed:
-        raise InputError(
-            f"{out} holds a training with another {', '.join(changed)}.",
-            hint="Give another --out, or delete the folder to start over.",
-        )
-
-
-def _same_data(files: list[dict[str, Any]], out: Path) -> None:
-    """Note what is trained on in `out`, or refuse to go on there with other data: its rows would be others."""
-    if _noted(out, "data.json", files) != files:
-        raise InputError(
-            f"The data is not what the training in {out} began with.",
-            hint="Give another --out, or delete the folder to start over.",
-        )
-
-
-def _noted(out: Path, name: str, value: Any) -> Any:
-    """What was noted in a file of `out` when the training began there; now `value`, where nothing was."""
-    note = out / name
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if not note.exists():
-            # Each of several processes comes by here, and none may read a note half written.
-            draft = out / f"{name}.{os.getpid()}"
-            draft.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-            draft.replace(note)
-        return json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"The training folder {out} can't be used: {error}.", hint="Give another --out.") from error
 
 
 def _examples(recipe: Recipe, data: Path) -> list[Example]:
