@@ -118,3 +118,25 @@ def test_wrong_use_is_answered_in_one_line(run, arguments, said) -> None:
     code, out, err = run(*arguments)
     assert (code, out) == (2, "")
     assert said in err.splitlines()[-1]
+
+
+def test_a_run_that_goes_on_without_seeds_can_be_written_otherwise(run, tmp_path) -> None:
+    run("seeds.jsonl", "--steps", "expand,respond", "-n", "4", "--out", "mine", "--no-report")
+    code, out, _ = run("--out", "mine", "--file", "csv", "--format", "alpaca", "--bare", "--no-report")
+    assert (code, out) == (0, "mine/data.csv\n")
+    assert (tmp_path / "mine" / "data.csv").read_text(encoding="utf-8-sig").splitlines()[
+        0
+    ] == "instruction,input,output"
+    code, out, _ = run("--out", "mine", "-n", "6", "--no-report")
+    assert (code, out) == (0, "mine/data.csv\n")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--near-copy", "0.5"], ["--seed", "5"], ["--model", "respond=qwen2.5-coder-0.5b-instruct"], ["--steps", "pair"]],
+)
+def test_a_run_that_goes_on_without_seeds_refuses_what_would_change_its_rows(run, options) -> None:
+    run("seeds.jsonl", "-n", "2", "--out", "mine", "--no-report")
+    code, _, err = run("--out", "mine", *options)
+    assert code == 2
+    assert f"goes on as it was begun, and {options[0]} would change it." in err

@@ -13,6 +13,7 @@ from typing import Any
 from augmentlm import catalog, tasks
 from augmentlm.catalog import Model, Sampling
 from augmentlm.checks import Finding, assess
+from augmentlm.checks.novelty import NEAR_COPY
 from augmentlm.engines.base import Completion, Request
 from augmentlm.engines.pool import EnginePool, default_pool
 from augmentlm.errors import DoesNotFitError, InputError, MissingExtraError
@@ -182,13 +183,15 @@ class Augmenter:
         rows: Sequence[tuple[TaskInput, int]],
         *,
         contexts: Sequence[tuple[Message, ...]] | None = None,
+        near_copy: float = NEAR_COPY,
         stop: threading.Event | None = None,
         **sampling: Any,
     ) -> Iterator[Result]:
         """One result for each (input, sampling seed), as they finish; `Result.index` says of which.
 
         `contexts` are the turns of the conversation before each input, for `respond`. Results are not checked against
-        each other. Raises `InputError` for an input that can't be worked on.
+        each other; `near_copy` is the highest ROUGE-L with their own input. Raises `InputError` for an input that can't
+        be worked on.
         """
         settings = self._sampling(sampling)
         work = []
@@ -203,7 +206,7 @@ class Augmenter:
             with closing(engine.generate(requests, stop or threading.Event())) as completions:
                 for place, completion in completions:
                     index, value, _ = work[place]
-                    yield self._result(index, value, completion, {})
+                    yield self._result(index, value, completion, {}, near_copy)
 
     def _stream(self, value: TaskInput, sampling: Sampling, stop: threading.Event) -> Iterator[str | Result]:
         # `closing`, because a reader who leaves early must not leave the model running.
@@ -244,7 +247,14 @@ class Augmenter:
         seed = secrets.randbelow(2**31) if sampling.seed is None else sampling.seed + sample
         return replace(sampling, seed=seed)
 
-    def _result(self, index: int, value: TaskInput, completion: Completion, earlier: dict[str, str]) -> Result:
+    def _result(
+        self,
+        index: int,
+        value: TaskInput,
+        completion: Completion,
+        earlier: dict[str, str],
+        near_copy: float = NEAR_COPY,
+    ) -> Result:
         parsed = parse(self.task, completion.text)
         return Result(
             task=self.task,
@@ -255,7 +265,7 @@ class Augmenter:
             output=parsed.value,
             text=completion.text,
             finish=completion.finish,
-            findings=assess(self.task, value, parsed, completion.finish, earlier),
+            findings=assess(self.task, value, parsed, completion.finish, earlier, near_copy),
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,
             ttft_s=completion.ttft_s,

@@ -54,6 +54,25 @@ def test_a_run_is_read_up_to_the_row_that_completes_it(tmp_path) -> None:
     assert record.seed == SEEDS[0]
 
 
+def test_a_run_is_read_while_another_process_works_on_it(tmp_path, monkeypatch) -> None:
+    filled(tmp_path)
+    read = Journal.texts
+
+    def texts(journal: Journal):
+        yield from read(journal)
+        writer = Journal(tmp_path)  # both land after the texts were read
+        writer.add_text(text("d", "respond", "A reply"))
+        writer.add_verdicts([Verdict(2, 1, "d")])
+        writer.close()
+
+    journal = Journal(tmp_path)
+    journal.set_meta("spec", {**SPEC.as_json(), "n": 5})
+    journal.close()
+    monkeypatch.setattr(Journal, "texts", texts)
+    assert len(read_run(tmp_path).accepted) == 1
+    assert len(read_run(tmp_path).accepted) == 2
+
+
 def test_a_run_that_wants_more_tells_its_rejects_with_their_evidence(tmp_path) -> None:
     filled(tmp_path)
     journal = Journal(tmp_path)

@@ -19,11 +19,17 @@ SHORT = 8
 
 
 def assess(
-    task: Task, value: TaskInput, parsed: Parsed, finish: Finish, earlier: Mapping[str, str] | None = None
+    task: Task,
+    value: TaskInput,
+    parsed: Parsed,
+    finish: Finish,
+    earlier: Mapping[str, str] | None = None,
+    near_copy: float = novelty.NEAR_COPY,
 ) -> tuple[Finding, ...]:
     """Everything that speaks against a candidate; nothing means it is accepted.
 
-    `earlier` are further texts (label → text) it must not repeat, such as the results so far of the same seed.
+    `earlier` are further texts (label → text) it must not repeat, such as the results so far of the same seed;
+    `near_copy` is the highest ROUGE-L with one of them or with the input.
     """
     if parsed.value is None:
         return tuple(
@@ -54,7 +60,7 @@ def assess(
     if task == "refine":
         findings.append(_facts(source, text))
     if task in ("expand", "pair"):
-        findings.append(novelty.near_copy(text, {**_context(value), **(earlier or {})}))
+        findings.append(novelty.near_copy(text, {**_context(value), **(earlier or {})}, near_copy))
     return tuple(finding for finding in findings if finding)
 
 

@@ -56,13 +56,16 @@ def _working(options: argparse.Namespace, shared: dict[str, Any]) -> Iterator[Pr
     from augmentlm import schemas, tables
     from augmentlm.runs.estimate import probe
     from augmentlm.runs.outputs import usual_schema
-    from augmentlm.runs.run import resume, run
+    from augmentlm.runs.rows import check_run
+    from augmentlm.runs.run import output_of, resume, run
     from augmentlm.runs.spec import Checks, check_steps
 
     if options.seeds is None:
         if options.dry_run:
             raise InputError("There are no seeds.", hint="Name a file for the dry run.")
-        return resume(options.out, n=options.n, **shared)
+        check_run(options.out)
+        output = run_options.of_begun(options, output_of(options.out))
+        return resume(options.out, n=options.n, output=output, **shared)
     steps = check_steps(options.steps.split(","))
     seeds = schemas.read(tables.read(options.seeds), run_options.columns(options.map))
     for line in _about(seeds):
@@ -84,7 +87,7 @@ def _working(options: argparse.Namespace, shared: dict[str, Any]) -> Iterator[Pr
         options.out,
         n=n,
         schema=options.format or usual_schema(seeds.examples, seeds.schema),
-        file=options.file,
+        file=options.file or "jsonl",
         with_seeds=options.with_seeds,
         provenance=not options.bare,
         **settings,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from augmentlm.errors import InputError
 
 if TYPE_CHECKING:
     from augmentlm.runs.estimate import Price
+    from augmentlm.runs.outputs import Output
     from augmentlm.runs.run import Using
     from augmentlm.tasks import Task
 
@@ -68,8 +70,7 @@ def add_parser(verbs: Any) -> None:
     data.add_argument(
         "--file",
         choices=("jsonl", "json", "csv", "parquet", "datasets"),
-        default="jsonl",
-        help="kind of file; csv is made safe for spreadsheets and loses something by it (default: %(default)s)",
+        help="kind of file; csv is made safe for spreadsheets and loses something by it (default: jsonl)",
     )
     data.add_argument("--with-seeds", action="store_true", help="the seeds stand in front of the new rows")
     data.add_argument(
@@ -88,6 +89,31 @@ def add_parser(verbs: Any) -> None:
     )
     checks.add_argument("--judge", metavar="NAME[@URL]", help="a model that marks every row from 1 to 5")
     checks.add_argument("--least-score", type=int, default=4, help="lowest mark of the judge (default: %(default)s)")
+
+
+def of_begun(options: argparse.Namespace, before: Output) -> Output:
+    """How the data set of a run that was begun before is written now. Raises `InputError` for an option that says how
+    rows are made: that is settled."""
+    usual = argparse.ArgumentParser()
+    add_parser(usual.add_subparsers())
+    settled = {"out", "n", "no_report", "format", "file", "with_seeds", "bare"}
+    changed = [
+        f"--{name.replace('_', '-')}"
+        for name, value in vars(usual.parse_args(["run"])).items()
+        if name not in settled and getattr(options, name) != value
+    ]
+    if changed:
+        raise InputError(
+            f"Without seeds the run goes on as it was begun, and {', '.join(changed)} would change it.",
+            hint="Leave that out, or give the seeds and another --out.",
+        )
+    return replace(
+        before,
+        schema=options.format or before.schema,
+        file=options.file or before.file,
+        with_seeds=options.with_seeds or before.with_seeds,
+        provenance=before.provenance and not options.bare,
+    )
 
 
 def columns(given: Sequence[str]) -> dict[str, str]:

@@ -117,10 +117,11 @@ def gather(journal: Journal) -> Run:
     if kept is None:  # killed in the moment it was begun
         raise InputError(f"There is no run in {journal.folder}.", hint="Start it with its seeds.")
     spec, seeds = Spec.from_json(kept), tuple(journal.seeds())
+    given = journal.verdicts()  # before the texts: each has its text there, though another process works on the run
     texts = {text.key: text for text in journal.texts()}
     records = []
     accepted = 0
-    for verdicts in _by_candidate(journal.verdicts()):
+    for verdicts in _by_candidate(given):
         if accepted == spec.n:
             break
         record = record_of(spec, seeds, texts, verdicts)

@@ -130,12 +130,14 @@ def resume(
     out: str | Path,
     *,
     n: int | None = None,
+    output: Output | None = None,
     api_key: str | None = None,
     pool: EnginePool | None = None,
     stop: threading.Event | None = None,
     downloaded: Downloaded | None = None,
 ) -> Iterator[Progress]:
-    """Go on with the run in a folder, to `n` rows if that is given. It is as `run` with what the run was begun with."""
+    """Go on with the run in a folder, to `n` rows and written as `output` where those are given. It is as `run` with
+    what the run was begun with."""
     before = read_run(Path(out))
     spec = replace(before.spec, n=before.spec.n if n is None else n)
     check_n([step.task for step in spec.steps if step.task != "judge"], before.seeds, spec.n)
@@ -144,7 +146,7 @@ def resume(
     augmenters = [use.load(step.task, pool, downloaded) for use, step in zip(uses, spec.steps, strict=True)]
     now = replace(spec, steps=_steps([step.task for step in spec.steps], augmenters, uses, stop))
     embed = embedder(downloaded) if now.embeds else None
-    yield from _work(Path(out), now, before.seeds, output_of(Path(out)), augmenters, stop, embed)
+    yield from _work(Path(out), now, before.seeds, output or output_of(Path(out)), augmenters, stop, embed)
 
 
 def check_n(steps: Sequence[Task], seeds: Sequence[Example], n: int) -> None:

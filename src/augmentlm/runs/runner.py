@@ -68,7 +68,7 @@ class Runner:
         self.spec = Spec.from_json(journal.meta("spec"))
         self._seeds = tuple(journal.seeds())
         self._makers = [
-            Maker(augmenter, dict(step.sampling), stop)
+            Maker(augmenter, dict(step.sampling), stop, self.spec.checks.near_copy)
             for augmenter, step in zip(augmenters, self.spec.steps, strict=True)
         ]
         self._judges = [Judge(self.spec, place, self._seeds, embed) for place in range(len(self.spec.steps))]

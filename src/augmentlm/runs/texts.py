@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from augmentlm.augmenter import Augmenter
+from augmentlm.checks.novelty import NEAR_COPY
 from augmentlm.engines.refused import Patience, Refusal, made_or_refused, plain_input
 from augmentlm.errors import InputError, StoppedError
 from augmentlm.results import Result
@@ -33,9 +34,12 @@ class Wanted:
 class Maker:
     """Makes texts with one augmenter."""
 
-    def __init__(self, augmenter: Augmenter, sampling: dict[str, object], stop: threading.Event) -> None:
+    def __init__(
+        self, augmenter: Augmenter, sampling: dict[str, object], stop: threading.Event, near_copy: float = NEAR_COPY
+    ) -> None:
         self._augmenter = augmenter
         self._sampling = sampling
+        self._near_copy = near_copy
         self._stop = stop
         self._patience = Patience(RETRIES)
 
@@ -69,7 +73,9 @@ class Maker:
     def _rows(
         self, rows: Sequence[tuple[TaskInput, int]], contexts: Sequence[tuple[Message, ...]] | None = None
     ) -> Iterator[Result]:
-        return self._augmenter.rows(rows, contexts=contexts, stop=self._stop, **self._sampling)
+        return self._augmenter.rows(
+            rows, contexts=contexts, near_copy=self._near_copy, stop=self._stop, **self._sampling
+        )
 
     def _refusal(self, row: Wanted, refusal: Refusal) -> Text:
         code = "input" if isinstance(refusal.failure, InputError) else "refused"
