@@ -162,3 +162,11 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part(tmp_path: Path) -> N
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.jsonl"]
     with pytest.raises(InputError, match="can't be written"):
         write_jsonl(tmp_path / "no" / "such" / "folder.jsonl", PAIRS)
+
+
+@pytest.mark.parametrize("read", [read_instructions, read_pairs])
+def test_a_file_of_json_with_a_broken_first_line_is_said_to_be_that(tmp_path, read) -> None:
+    file = tmp_path / "seeds.jsonl"
+    file.write_text('# comment\n{"instruction": "Write a poem", "response": "Rain."}\n', encoding="utf-8")
+    with pytest.raises(InputError, match="Line 1 is not JSON"):
+        read(file)

@@ -139,3 +139,23 @@ def test_the_kept_form_of_an_example_reads_back() -> None:
     assert Example.from_json(example.as_json()) == example
     assert (example.opening, example.first_answer, example.system) == ("Hi", "Hello", TURNS[:1])
     assert Example("Hi").first_answer == ""
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"instruction": "a", "output": "OLD", "better": "NEW"},
+        {"prompt": "a", "completion": "OLD", "better": "NEW"},
+        {"question": "a", "answer": "OLD", "better": "NEW"},
+        {"instruction": "a", "instances": [{"input": "", "output": "OLD"}], "better": "NEW"},
+    ],
+)
+def test_a_mapped_response_counts_whatever_else_is_there(row) -> None:
+    [example] = schemas.read(Table((("Row 1", row),)), {"response": "better"}).examples
+    assert (example.instruction, example.response) == ("a", "NEW")
+
+
+def test_a_response_mapped_to_its_usual_column_leaves_the_schema_as_it_is() -> None:
+    table = Table((("Row 1", {"instruction": "a", "input": "b", "output": "c"}),))
+    found = schemas.read(table, {"response": "output"})
+    assert found.schema == "alpaca" and found.examples[0].response == "c"

@@ -185,3 +185,22 @@ def test_a_data_sets_folder_that_cannot_be_written_leaves_the_old_one(tmp_path, 
         tables.write(path, ROWS * 2, "datasets")
     assert [row for _, row in tables.read(path).rows] == ROWS
     assert [file.name for file in tmp_path.iterdir()] == ["dataset"]
+
+
+@pytest.mark.parametrize(
+    ("first", "why"),
+    [
+        ("null", "Line 1 is not an object with named columns."),
+        ("{}", None),
+        ("# comment", "Line 1 is not JSON"),
+        ('nstruction": "x"}', "Line 1 is not JSON"),
+        ("{'instruction': 'x'}", "Line 1 is not JSON"),
+    ],
+)
+def test_a_file_of_json_is_read_as_that_however_it_begins(tmp_path, first, why) -> None:
+    file = tmp_path / "seeds.jsonl"
+    file.write_text(f'{first}\n{{"instruction": "Write a poem"}}\n', encoding="utf-8")
+    table = tables.read(file)
+    assert table.rows[-1] == ("Line 2", {"instruction": "Write a poem"})
+    assert all(row != {"instruction": first} for _, row in table.rows)
+    assert not why or table.problems[0].startswith(why)

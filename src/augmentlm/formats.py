@@ -51,7 +51,8 @@ def read_text(path: Path) -> str:
 def read_pairs(source: Path | str) -> list[Pair]:
     """Pairs of instruction and response from JSONL, a JSON list or CSV. Raises `InputError` naming the row."""
     text = _text(source)
-    rows = _json_rows(text) if text.lstrip().startswith(("{", "[")) else _csv_rows(text, PAIR_COLUMNS, _PAIR_HINT)
+    is_json = _is_json_file(source) or text.lstrip().startswith(("{", "["))
+    rows = _json_rows(text) if is_json else _csv_rows(text, PAIR_COLUMNS, _PAIR_HINT)
     return _some([_pair(where, value) for where, value in rows])
 
 
@@ -61,7 +62,7 @@ def read_instructions(source: Path | str) -> list[str]:
     is_table = isinstance(source, Path) and source.suffix.lower() in {".csv", ".tsv"}
     columns = tuple((name,) for name in INSTRUCTION_COLUMNS)
     # A prompt may well start with a bracket or a brace, so pasted text must look like JSON to be read as JSON.
-    if _LOOKS_LIKE_JSON.match(text):
+    if _is_json_file(source) or _LOOKS_LIKE_JSON.match(text):
         rows = _json_rows(text)
     elif is_table or ("\n" in text and _delimiter(text, columns)):
         rows = _csv_rows(text, columns, _INSTRUCTION_HINT)
@@ -82,6 +83,10 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | Pair]) -> int:
     except OSError as error:
         raise unwritable(path, error) from error
     return count
+
+
+def _is_json_file(source: Path | str) -> bool:
+    return isinstance(source, Path) and source.suffix.lower() in {".jsonl", ".json"}
 
 
 def _text(source: Path | str) -> str:

@@ -21,9 +21,10 @@ WRITES: tuple[Name, ...] = ("pairs", "alpaca", "prompt", "question", "messages",
 _PAIRS: dict[Name, tuple[tuple[str, str], ...]] = {
     "pairs": (("instruction", "response"),),
     "prompt": (("prompt", "completion"), ("prompt", "response")),
-    "question": (("question", "answer"),),
+    "question": (("question", "answer"), ("question", "response")),
 }
 _INSTRUCTIONS = ("instruction", "prompt", "question")
+_RESPONSES = ("output", "completion", "answer")
 _KINDS = ("kind", "category", "task_type")
 _CHATS: dict[Name, tuple[str, str, str]] = {
     "messages": ("messages", "role", "content"),
@@ -122,10 +123,11 @@ def _renamed(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, An
     values = {str(name).strip().lower(): cell for name, cell in row.items()}
     for ours, theirs in columns.items():
         values[ours] = row.get(theirs)
-    if columns and "instruction" in columns:  # what is mapped counts, whatever else is there
-        known = {"messages", "conversations", "instances", "output", "completion", "answer"} - set(columns)
-        values = {name: cell for name, cell in values.items() if name not in known}
-    return values
+    # What is mapped counts, whatever else is there.
+    known = {"messages", "conversations"} if "instruction" in columns else set()
+    if known or ("response" in columns and columns["response"].strip().lower() not in _RESPONSES):
+        known |= {"instances", *_RESPONSES}
+    return {name: cell for name, cell in values.items() if name in columns or name not in known}
 
 
 def _read(schema: Name | None, row: Mapping[str, Any]) -> Example:

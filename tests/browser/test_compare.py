@@ -250,3 +250,26 @@ def test_nobody_is_kept_out_and_a_phone_needs_no_sideways_scrolling(visit, votes
     open_tab(page, "results")
     assert overflow(page) <= 0
     assert faults(page) == []
+
+
+def test_answers_have_no_key_and_go_when_other_texts_are_compared(visit, votes) -> None:
+    page = visit()
+    duel(page, "write about birds")
+    both_begun(page)
+    expect(run_button(page).first).to_be_visible()
+    page.locator(".alm-answers button.label-wrap").click()
+    answering = page.get_by_role("button", name="Answer all three")
+    expect(page.locator(".alm-answers .alm-key")).to_have_count(0)
+    answering.click()
+    answer, notes = page.locator("#compare-answer-a"), page.locator("#compare-answers-notes")
+    expect(notes).to_contain_text("All three answered by")
+    run_button(page).first.click()
+    expect(answer).not_to_contain_text(LARGE_WROTE)
+    expect(notes).not_to_contain_text("All three answered by")
+    both_begun(page)
+    expect(run_button(page).first).to_be_visible()
+    answering.click()
+    run_button(page).first.click()  # while they are written
+    expect(answering).to_be_visible()
+    both_begun(page)
+    expect(answer).not_to_contain_text(LARGE_WROTE)

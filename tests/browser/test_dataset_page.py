@@ -67,3 +67,39 @@ def test_a_run_fits_a_phone_and_keeps_nobody_out(visit, dark) -> None:
     page.wait_for_timeout(500)
     assert overflow(page) <= 0
     assert faults(page) == []
+
+
+def test_the_seeds_are_those_that_are_seen_whichever_way_they_came(visit, tmp_path) -> None:
+    seeds = tmp_path / "seeds.jsonl"
+    seeds.write_text('{"instruction": "Name a river"}\n{"instruction": "Name a hill"}\n', encoding="utf-8")
+    page = visit()
+    open_tab(page, "dataset")
+    box, preview = page.locator("#dataset-text textarea"), page.locator("#dataset-preview")
+    example = page.get_by_role("button", name="Use an example")
+    example.click()
+    expect(preview).to_contain_text("5 seeds")
+    page.locator("#tab-dataset input[type=file]").set_input_files(seeds)
+    expect(preview).to_contain_text("Name a hill")
+    expect(box).to_have_value("")
+    example.click()
+    expect(preview).to_contain_text("5 seeds")
+    expect(box).not_to_have_value("")
+    box.fill("Name a lake\nName a sea\nName a bay")
+    expect(preview).to_contain_text("3 seeds")
+
+
+def test_the_pages_of_a_data_set_are_turned_with_the_arrow_keys(visit) -> None:
+    page = visit()
+    open_tab(page, "dataset")
+    page.get_by_role("button", name="Use an example").click()
+    page.locator("#dataset-n input").fill("30")
+    run_button(page).click()
+    expect(page.locator("#dataset-funnel")).to_contain_text("30 of 30 accepted")
+    page.get_by_role("button", name="Read and strike rows").click()
+    rows, slider = page.locator("#dataset-rows"), page.locator("#dataset-page input[type=range]")
+    first = rows.inner_text()
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    expect(rows).not_to_have_text(first, use_inner_text=True)
+    page.keyboard.press("ArrowLeft")
+    expect(rows).to_have_text(first, use_inner_text=True)

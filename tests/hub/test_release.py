@@ -103,6 +103,8 @@ def test_a_private_repository_stays_private(hub):
         ({"a.safetensors": b"PK\x03\x04 archive/data.pkl"}, "a.safetensors is a torch archive"),
         ({"notes.md": b"token hf_" + b"a" * 34}, "notes.md holds what looks like a token"),
         ({"late.txt": b"." * ((1 << 20) - 9) + b" hf_" + b"a" * 34}, "late.txt holds what looks like a token"),
+        ({"a.md": b"key: sk-proj-" + b"aB3" * 16}, "a.md holds what looks like a token or a key (sk-proj-…)."),
+        ({"a.md": b"OPENAI=sk-" + b"0a1f" * 8}, "a.md holds what looks like a token or a key (sk-0a1f0…)."),
         ({"c.json": b'{"base": "/home/ada/models/base"}'}, "c.json names a place of somebody's machine: /home/ada/"),
         ({"c.json": rb'{"base": "C:\\Users\\ada"}'}, "c.json names a place of somebody's machine"),
         ({"rows.jsonl": f'{{"file": "{Path.cwd()}/x"}}'.encode()}, "rows.jsonl names a place of this machine"),
@@ -118,6 +120,7 @@ def test_what_must_not_go_up_is_refused_before_anything_is_sent(hub, more, why):
 
 def test_what_only_looks_like_a_path_or_a_token_goes_up(hub):
     text = b"See https://example.org/home/ada/ and ./home/x, `data/home/y`, hf_hub_download and sk-learn."
+    text += b" https://example.org/task-management-tools-for-2-small-teams or sk-ip-this-long-chapter-of-3-pages."
     rows = b'{"instruction": "Where is /home/app/config.yml read?"}'
     publish(release({**FILES, "notes.md": text, "rows.jsonl": rows}))
     assert hub.repo(REPO).head.files["notes.md"] == text

@@ -6,11 +6,13 @@ import json
 import os
 import threading
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 import gradio as gr
 import pytest
 
+from augmentlm.engines.base import Request
 from augmentlm.runs.journal import FILE, Journal, held
 from augmentlm.runs.rows import read_run
 from augmentlm.runs.spec import check_steps
@@ -36,13 +38,13 @@ def tab(context, tmp_path, monkeypatch):
 
 
 def start(tab: _Dataset, text: str = SEEDS, *, recipe="expand,respond", n=5, flag=None, columns=("", "")) -> list:
-    table = tab.seeds.paste(text, "en")[tab.seeds.table]
+    table = tab.seeds.paste(text, False, "en")[tab.seeds.table]
     return run_to_end(tab._run(flag or threading.Event(), "en", table, *columns, recipe, n, "", "", 0.7, 256))
 
 
 def test_seeds_are_shown_as_they_are_read_with_what_is_left_out(tab) -> None:
     page = tab()
-    shown = page.seeds.paste('{"prompt": "Name a bird", "completion": "Wren"}\n{"prompt": NaN}\n{"pro', "en")
+    shown = page.seeds.paste('{"prompt": "Name a bird", "completion": "Wren"}\n{"prompt": NaN}\n{"pro', False, "en")
     assert "1 seeds, read as prompt/completion; 1 of them with a response." in shown[page.seeds.preview]
     assert "2 rows left out" in shown[page.seeds.preview]
     assert "Line 2 holds NaN" in shown[page.seeds.preview]
@@ -51,14 +53,14 @@ def test_seeds_are_shown_as_they_are_read_with_what_is_left_out(tab) -> None:
 
 def test_a_chinese_page_says_in_chinese_what_was_left_out(tab) -> None:
     page = tab()
-    shown = page.seeds.paste('{"prompt": "Name a bird", "completion": "Wren"}\n{"prompt": NaN}\n{"pro', "zh")
+    shown = page.seeds.paste('{"prompt": "Name a bird", "completion": "Wren"}\n{"prompt": NaN}\n{"pro', False, "zh")
     assert "第 2 行" in shown[page.seeds.preview]
     assert "Line" not in shown[page.seeds.preview]
 
 
 def test_own_columns_are_chosen_from_a_list(tab) -> None:
     page = tab()
-    shown = page.seeds.paste('{"query": "Name a bird", "reply": "Wren"}', "en")
+    shown = page.seeds.paste('{"query": "Name a bird", "reply": "Wren"}', False, "en")
     assert "No column is known here" in shown[page.seeds.preview]
     assert [value for _, value in shown[page.seeds.columns[0]]["choices"]] == ["", "query", "reply"]
     assert "with a response" in page.seeds.mapped(shown[page.seeds.table], "query", "reply", "en")
@@ -68,7 +70,7 @@ def test_own_columns_are_chosen_from_a_list(tab) -> None:
 
 def test_markup_in_seeds_and_rows_stays_text(tab) -> None:
     page = tab(lambda request: f"{dreamed(request)} {NASTY}")
-    assert "<img" not in page.seeds.paste(json.dumps({"instruction": NASTY}), "en")[page.seeds.preview]
+    assert "<img" not in page.seeds.paste(json.dumps({"instruction": NASTY}), False, "en")[page.seeds.preview]
     shown = start(page, json.dumps({"instruction": NASTY}), n=2)
     assert all("<img" not in str(step.get(page.latest)) for step in shown)
     assert "<img" not in str(shown[-1][page.shelf.rejects])
@@ -92,9 +94,14 @@ def test_a_run_shows_rows_as_they_come_and_is_open_at_its_end(tab) -> None:
 
 
 def test_a_stopped_run_says_so_and_goes_on(tab) -> None:
-    flag = threading.Event()
-    threading.Timer(0.7, flag.set).start()
-    page = tab(delay=0.01)
+    flag, asked = threading.Event(), count()
+
+    def script(request: Request) -> str:
+        if next(asked) == 20:
+            flag.set()
+        return dreamed(request)
+
+    page = tab(script, delay=0.01)
     ended = start(page, n=60, flag=flag)[-1]
     assert "All that was made is kept" in ended[page.notes]
     name = ended[page.shelf.chosen]["value"]
@@ -184,7 +191,7 @@ def test_the_file_comes_in_the_form_that_is_chosen(tab) -> None:
 
 def test_an_estimate_says_what_the_run_would_take(tab) -> None:
     page = tab()
-    table = page.seeds.paste(SEEDS, "en")[page.seeds.table]
+    table = page.seeds.paste(SEEDS, False, "en")[page.seeds.table]
     shown = run_to_end(page._estimate(threading.Event(), "en", table, "", "", "expand", 400, "", "", 0.7, 256))
     assert "400 rows: about" in shown[-1][page.estimated]
     assert not (page.shelf.root()).exists()
@@ -206,7 +213,7 @@ def test_what_cannot_be_run_is_said_in_a_sentence(tab, text, settings, said) -> 
 
 def test_an_estimate_of_more_rows_than_there_are_seeds_is_refused_as_the_run_is(tab) -> None:
     page = tab()
-    table = page.seeds.paste(SEEDS, "en")[page.seeds.table]
+    table = page.seeds.paste(SEEDS, False, "en")[page.seeds.table]
     shown = run_to_end(page._estimate(threading.Event(), "en", table, "", "", "refine", 50, "", "", 0.7, 256))
     assert "at most 3, not 50" in shown[-1][page.estimated]
 

@@ -71,6 +71,7 @@ def test_a_disk_that_fills_up_meanwhile_is_told_with_the_bytes_that_are_missing(
 def test_a_home_that_cannot_be_a_folder_is_told(server, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("AUGMENTLM_HOME", str(tmp_path / "file"))
+    assert not is_cached(artifact())
     with pytest.raises(WeightsError, match="can't be used") as caught:
         fetch(artifact())
     assert "AUGMENTLM_HOME" in caught.value.hint

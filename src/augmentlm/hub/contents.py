@@ -22,7 +22,9 @@ _PICKLE_STARTS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _TORCH_ARCHIVE = b"PK\x03\x04"  # torch.save writes a zip with a pickle in it
 
 _SECRETS = re.compile(
-    rb"hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{36,}|AKIA[0-9A-Z]{16}"
+    # Slugs are no keys, such as those of task-management-tools: keys have a digit and a long part without hyphens.
+    rb"(?<![A-Za-z0-9_-])(?:hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{36,}|AKIA[0-9A-Z]{16}"
+    rb"|sk-(?=[\w-]*\d)[A-Za-z0-9_-]*?[A-Za-z0-9_]{16,})"
     rb"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
 _PLACES = re.compile(
@@ -40,6 +42,9 @@ _ANYBODYS = ("app", "ubuntu", "user")
 """Home folders of servers and Spaces, which texts give as examples: they tell of nobody."""
 
 _WEIGHTS = (".gguf", ".safetensors")
+
+_SHOWN = 8
+"""Characters of a token that are told: enough to find it, of no use to anybody."""
 
 _BLOCK = 1 << 20
 _OVERLAP = 200
@@ -83,8 +88,8 @@ def _inside(path: str, content: Content, kind: str) -> Iterator[str]:
         if number == 0 and block.startswith(_TORCH_ARCHIVE) and b"data.pkl" in block:
             yield "is a torch archive, which can run code when it is opened."
         text = before + block  # a secret may lie across two blocks
-        if _SECRETS.search(text):
-            yield "holds what looks like a token or a key."
+        if secret := _SECRETS.search(text):
+            yield f"holds what looks like a token or a key ({secret.group()[:_SHOWN].decode()}…)."
         if not speaks_of_places and (place := _PLACES.search(text)):
             yield f"names a place of somebody's machine: {place.group().decode(errors='replace')}."
         elif mine := next((here for here in _here(content) if here.encode() in text), None):

@@ -8,13 +8,15 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from augmentlm.errors import InputError
 from augmentlm.formats import read_text
 from augmentlm.tables.extras import need
 
+Form = Literal["json", "delimited"]
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+_FORMS: dict[str, Form] = {".jsonl": "json", ".json": "json", ".csv": "delimited", ".tsv": "delimited"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 _DELIMITERS = ",;\t"
 # A prompt may well begin with a bracket or a brace, so it must look like JSON to be read as JSON.
@@ -42,21 +44,22 @@ def read(source: str | Path) -> Table:
     elif path.suffix.lower() == ".parquet":
         found = _parquet(path)
     elif path.exists() or path.suffix.lower() in SUFFIXES or not _HUB_ID.fullmatch(str(source)):
-        found = parse(read_text(path), delimited=path.suffix.lower() in (".csv", ".tsv"))
+        found = parse(read_text(path), _FORMS.get(path.suffix.lower()))
     else:
         found = _hub(str(source))
     return _some(found)
 
 
-def parse(text: str, *, delimited: bool = False) -> Table:
-    """The rows of a text: a JSON list, JSON objects one a line, CSV with a line of names, or instructions by line."""
+def parse(text: str, form: Form | None = None) -> Table:
+    """The rows of a text: a JSON list, JSON objects one a line, CSV with a line of names, or instructions by line.
+    Without a `form` it is told by how the text begins."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip("\n\0 \t"):
         raise InputError("There is no data in it.", hint="Give at least one row.")
-    if not delimited and _LOOKS_LIKE_JSON.match(text):
+    if form == "json" or (form is None and _LOOKS_LIKE_JSON.match(text)):
         return _some(_json(text))
     names = {cell.strip('" ').lower() for cell in re.split("[,;\t]", text.lstrip("\n").split("\n", 1)[0])}
-    if delimited or names & _KNOWN:
+    if form == "delimited" or names & _KNOWN:
         return _some(_delimited(text))
     lines = [line.strip("\0 \t") for line in text.split("\n")]
     return _some(

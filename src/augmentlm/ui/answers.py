@@ -19,13 +19,13 @@ from augmentlm.ui.texts import say
 _LOOK_SECONDS = 0.1
 
 
-def build(context: Context, duel: gr.State) -> None:
-    """For refine: what the prompts lead to, answered by one model."""
+def build(context: Context, duel: gr.State, compare: gr.Button) -> None:
+    """For refine: what the prompts of a duel lead to, answered by one model; gone when `compare` begins another."""
     words = context.words
     with words(gr.Accordion, {"label": "compare.answers"}, open=False, elem_classes="alm-options alm-answers"):
         words(gr.HTML, {"value": lambda language: markup.hint(say(language, "compare.answers_info"))})
         with gr.Row(elem_classes="alm-actions"):
-            runner = Runner(context, "answers", "compare.answer")
+            runner = Runner(context, "answers", "compare.answer", quiet=True)
         boxes = []
         with gr.Row(elem_classes="alm-desk"):
             for name in ("raw", *PLACES):
@@ -66,6 +66,7 @@ def build(context: Context, duel: gr.State) -> None:
         }
 
     runner.on_run(begun, work, [duel], live=boxes, final=[notes])
+    runner.drop_when(compare, [*boxes, notes])
 
 
 def answers_to(duel: Duel | None, context: Context) -> Answers:

@@ -90,7 +90,7 @@ class _Compare:
         another.click(_next_prompt, [task, place], chosen, queue=False, **PRIVATE)
         following.click(_next_prompt, [task, place], chosen, queue=False, **PRIVATE).then(None, js=_RUN, **PRIVATE)
         task.change(lambda: ("", None), None, chosen, queue=False, **PRIVATE)
-        answers.build(context, self.duel)
+        answers.build(context, self.duel, runner.button)
 
     def _side(self, place: Place) -> gr.HTML:
         with gr.Column(elem_classes="alm-panel"):

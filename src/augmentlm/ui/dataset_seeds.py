@@ -22,9 +22,10 @@ class Seeds:
     def __init__(self, context: Context) -> None:
         words = context.words
         self.table: gr.State = gr.State(None)
+        self.uploaded: gr.State = gr.State(False)
         with gr.Column(elem_classes="alm-panel"):
             context.title("dataset.seeds")
-            text = words(
+            self.text = words(
                 gr.Textbox,
                 {"label": "dataset.paste", "placeholder": "dataset.placeholder", "info": "dataset.info"},
                 lines=4,
@@ -47,11 +48,12 @@ class Seeds:
                 ]
             self.preview = gr.HTML(elem_id="dataset-preview")
         self.inputs = [self.table, *self.columns]
-        shown = [self.table, self.mapping, *self.columns, self.preview]
+        shown = [self.table, self.uploaded, self.mapping, *self.columns, self.preview]
         language = context.language
-        text.change(self.paste, [text, language], shown, queue=False, trigger_mode="always_last", **PRIVATE)
-        upload.upload(self._upload, [upload, language], shown, queue=False, **PRIVATE)
-        example.click(lambda language: say(language, "dataset.example_rows"), language, text, queue=False, **PRIVATE)
+        given = [self.text, self.uploaded, language]
+        self.text.change(self.paste, given, shown, queue=False, trigger_mode="always_last", **PRIVATE)
+        upload.upload(self._upload, [upload, language], [*shown, self.text], queue=False, **PRIVATE)
+        example.click(_example, language, self.text, queue=False, **PRIVATE)
         for column in self.columns:
             column.input(self.mapped, [*self.inputs, language], self.preview, queue=False, **PRIVATE)
 
@@ -62,9 +64,10 @@ class Seeds:
         columns = {"instruction": instruction, "response": response}
         return schemas.read(table, {ours: theirs for ours, theirs in columns.items() if theirs})
 
-    def paste(self, text: str, language: str) -> Shown:
+    def paste(self, text: str, uploaded: bool, language: str) -> Shown:
         if not text.strip():
-            return self._nothing()
+            # An upload empties the box, and the seeds are its rows then.
+            return {self.uploaded: gr.skip()} if uploaded else self._nothing()
         try:
             return self._shown(tables.parse(text), language)
         except AugmentLMError as error:
@@ -73,18 +76,19 @@ class Seeds:
     def _upload(self, file: str, language: str) -> Shown:
         """A file is read where it lies; the box is for what is typed."""
         try:
-            return self._shown(tables.read(Path(file)), language)
+            return {**self._shown(tables.read(Path(file)), language), self.uploaded: True, self.text: ""}
         except AugmentLMError as error:
             return {**self._nothing(), self.preview: markup.error(error, language)}
 
     def _nothing(self) -> Shown:
-        return {self.table: None, self.mapping: gr.update(visible=False), self.preview: ""}
+        return {self.table: None, self.uploaded: False, self.mapping: gr.update(visible=False), self.preview: ""}
 
     def _shown(self, table: Table, language: str) -> Shown:
         names = list(dict.fromkeys(name for _, row in table.rows[:100] for name in row))
         choices = [(say(language, "dataset.automatic"), ""), *((name, name) for name in names)]
         return {
             self.table: table,
+            self.uploaded: False,
             self.mapping: gr.update(visible=len(names) > 1 or schemas.recognise(dict.fromkeys(names)) is None),
             **{column: gr.update(choices=choices, value="") for column in self.columns},
             self.preview: self.mapped(table, "", "", language),
@@ -98,3 +102,7 @@ class Seeds:
             return view.preview(self.read(table, instruction, response), language)
         except AugmentLMError as error:
             return markup.error(error, language)
+
+
+def _example(language: str) -> str:
+    return say(language, "dataset.example_rows")

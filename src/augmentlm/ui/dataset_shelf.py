@@ -92,7 +92,14 @@ class Shelf:
                 Push(context, self.find, self.chosen)
                 with words(gr.Accordion, {"label": "dataset.read"}, open=False, elem_classes="alm-more"):
                     self.page = words(
-                        gr.Slider, {"label": "dataset.page"}, minimum=1, maximum=2, step=1, value=1, visible=False
+                        gr.Slider,
+                        {"label": "dataset.page"},
+                        minimum=1,
+                        maximum=2,
+                        visible=False,
+                        step=1,
+                        value=1,
+                        elem_id="dataset-page",
                     )
                     self.rows = words(
                         gr.CheckboxGroup,
@@ -121,7 +128,8 @@ class Shelf:
         else:
             tab.select(self._list, [self.chosen, language], self.chosen, **quick)
         self.chosen.input(self.open, [self.chosen, language], self.opened, **quick)
-        self.page.release(self._turn, [self.chosen, self.page, language], [self.rows, self.problem], **quick)
+        turned, shown = [self.page.release, self.page.input], [self.rows, self.problem]  # arrow keys release nothing
+        gr.on(turned, self._turn, [self.chosen, self.page, language], shown, trigger_mode="always_last", **quick)
         strike.click(self._strike, [self.chosen, self.rows, language], self.opened, **quick)
         drawn = [self.report, self.charts, self.problem]
         charts.click(self._report, [self.chosen, language], drawn, concurrency_limit=1, **PRIVATE).failure(

@@ -61,7 +61,7 @@ class _Models:
             with gr.Row(elem_classes="alm-cards"):
                 self.cards += [self._card(entry) for entry in catalog.models().values() if entry.family in families]
         self.pulled = words(gr.HTML, {"value": self._pulled})
-        tab.select(self._refresh, context.language, self._changing, queue=False, **PRIVATE)
+        tab.select(self._selected, context.language, self._changing, queue=False, **PRIVATE)
         for card in self.cards:
             self._wire(card)
 
@@ -86,7 +86,7 @@ class _Models:
         return _Card(model, body, download, cancel, note)
 
     def _wire(self, card: _Card) -> None:
-        context, place = self.context, f"models:{card.model.name}"
+        context, place = self.context, _place(card.model)
 
         def begin(request: gr.Request, language: str) -> Shown:
             context.stops.begin(session(request), place)
@@ -103,16 +103,16 @@ class _Models:
             finally:
                 context.stops.end(session(request), place, flag)
 
-        def finish(language: str) -> Shown:
+        def finish(request: gr.Request, language: str) -> Shown:
             context.readiness.start()  # what it lacked may have come with these weights
             # Models may share their weights, so all cards are drawn anew.
-            return {**self._refresh(language), card.cancel: gr.update(visible=False)}
+            return {**self._refresh(session(request), language), card.cancel: gr.update(visible=False)}
 
         def fail(request: gr.Request, language: str) -> Shown:
             """The download never came to its turn, as when the queue is full."""
             cancel(request)
             back = {card.cancel: gr.update(visible=False), card.note: markup.not_begun(language)}
-            return {**self._refresh(language), **back}
+            return {**self._refresh(session(request), language), **back}
 
         def cancel(request: gr.Request) -> None:
             context.stops.stop(session(request), place)
@@ -155,19 +155,27 @@ class _Models:
         """What `_refresh` draws anew."""
         return [self.computer, self.pulled, *(part for card in self.cards for part in (card.body, card.download))]
 
-    def _refresh(self, language: str) -> dict[Any, Any]:
-        """What is downloaded and what is free may have changed."""
+    def _selected(self, request: gr.Request, language: str) -> Shown:
+        return self._refresh(session(request), language)
+
+    def _refresh(self, visitor: str, language: str) -> Shown:
+        """What is downloaded and what is free may have changed. A download that is going on can only be cancelled."""
         self.machine = inspect()
         shown: dict[Any, Any] = {self.computer: cards.computer(self.machine, language)}
         shown[self.pulled] = self._pulled(language)
         for card in self.cards:
             shown[card.body] = cards.card(card.model, self.machine, language)
-            shown[card.download] = gr.update(visible=self._offered(card.model))
+            is_coming = self.context.stops.is_running(visitor, _place(card.model))
+            shown[card.download] = gr.update(visible=self._offered(card.model) and not is_coming)
         return shown
 
     def _offered(self, model: Model) -> bool:
         """Downloads are offered for what is not here yet and can run here."""
         return self.context.local and not is_cached(model.artifact) and cards.runs_here(model, self.machine)
+
+
+def _place(model: Model) -> str:
+    return f"models:{model.name}"
 
 
 def _far(told: Told, language: str) -> str:

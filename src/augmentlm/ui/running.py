@@ -56,7 +56,6 @@ class Runner:
         context, place = self._context, self._place
         buttons = [self.button, self._stop]
         ticket = gr.Textbox(visible="hidden", show_label=False)  # of the press that the page goes by
-        ready = {self.button: gr.update(visible=True), self._stop: gr.update(visible=False)}
 
         def begin(request: gr.Request, language: str) -> Shown:
             asked = context.stops.begin(session(request), place)
@@ -92,7 +91,7 @@ class Runner:
             if of != asked:  # another run has taken its place, and shows its own end
                 return gr.skip()
             del self._ends[session(request)]
-            return {**end, **ready}
+            return {**end, **self._ready()}
 
         def fail(request: gr.Request, language: str) -> Shown:
             """The run never came to its turn, as when the queue is full, or something unforeseen ended it."""
@@ -102,7 +101,7 @@ class Runner:
 
         def stop(request: gr.Request) -> Shown:
             context.stops.stop(session(request), place)
-            return ready
+            return self._ready()
 
         everything = [*live, *final, *buttons]
         language, private = context.language, {"queue": False, **PRIVATE}
@@ -114,3 +113,17 @@ class Runner:
         running.then(finish, ticket, everything, **several, **private)
         running.failure(fail, language, [*live, *buttons], **several, **private)
         self._stop.click(stop, None, buttons, **private)
+
+    def drop_when(self, pressed: gr.Button, boxes: list[Any]) -> None:
+        """When another button is pressed, what this run has shown is out of date: it ends, and its boxes are empty."""
+        stops, place = self._context.stops, self._place
+
+        def drop(request: gr.Request) -> Shown:
+            visitor = session(request)
+            stops.end(visitor, place, stops.take(visitor, place, stops.begin(visitor, place)))
+            return {**dict.fromkeys(boxes, ""), **self._ready()}
+
+        pressed.click(drop, None, [*boxes, self.button, self._stop], queue=False, **PRIVATE)
+
+    def _ready(self) -> Shown:
+        return {self.button: gr.update(visible=True), self._stop: gr.update(visible=False)}

@@ -69,6 +69,12 @@ class Stops:
         with self._lock:
             return (session, place) in self._waiting
 
+    def is_running(self, session: str, place: str) -> bool:
+        """Whether a run goes on there, or waits for its turn, that nobody has stopped."""
+        with self._lock:
+            flag = self._newest.get((session, place))
+        return flag is not None and not flag.is_set()
+
     def is_newest(self, session: str, place: str, flag: threading.Event) -> bool:
         """False when another run has taken its place."""
         with self._lock:

@@ -128,7 +128,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """What `write_json` wrote; empty when there is nothing, or nothing that can be read."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):  # where nothing can be read, writing says why
         return {}
     return values if isinstance(values, dict) else {}
 
