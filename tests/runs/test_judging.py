@@ -80,3 +80,18 @@ def test_a_row_that_says_the_same_in_other_words_is_rejected(work, monkeypatch) 
     same = [record for record in found.rejected if record.code == "too_similar"]
     assert same
     assert "cosine with" in same[0].evidence
+
+
+@pytest.mark.parametrize(("limit", "accepted"), [(0.95, 1), (0.7, 0)])
+@pytest.mark.parametrize("steps", [["expand"], ["refine", "expand"]])
+def test_how_near_to_its_seed_a_row_may_come_is_for_the_run_to_say(work, steps, limit, accepted) -> None:
+    def script(request: Request) -> str:
+        if request.adapter != "augmentlm-1.5b-expand":
+            return "Describe one two three four five six seven eight nine clearly"
+        given = request.messages[-1].content.split()
+        return " ".join([*given[:-1], f"word{request.sampling.seed}"])
+
+    seed = "Describe one two three four five six seven eight nine ten"
+    found, _ = work(script, seeds=[seed], n=1, steps=steps, checks=Checks(near_copy=limit))
+    assert len(found.accepted) == accepted
+    assert all(record.evidence.startswith("0.91 ROUGE-L with the") for record in found.rejected)

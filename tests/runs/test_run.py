@@ -150,21 +150,6 @@ def test_rejects_are_kept_with_text_reason_and_evidence(work, out) -> None:
     assert copies[0]["provenance"]["steps"][0]["model"] == "augmentlm-1.5b-expand"
 
 
-@pytest.mark.parametrize(("limit", "accepted"), [(0.95, 1), (0.7, 0)])
-@pytest.mark.parametrize("steps", [["expand"], ["refine", "expand"]])
-def test_how_near_to_its_seed_a_row_may_come_is_for_the_run_to_say(work, steps, limit, accepted) -> None:
-    def script(request: Request) -> str:
-        if not expands(request):
-            return "Describe one two three four five six seven eight nine clearly"
-        given = request.messages[-1].content.split()
-        return " ".join([*given[:-1], f"word{request.sampling.seed}"])
-
-    seed = "Describe one two three four five six seven eight nine ten"
-    found, _ = work(script, seeds=[seed], n=1, steps=steps, checks=Checks(near_copy=limit))
-    assert len(found.accepted) == accepted
-    assert all(record.evidence.startswith("0.91 ROUGE-L with the") for record in found.rejected)
-
-
 def test_a_copy_of_a_refined_seed_is_told_as_that(work) -> None:
     def script(request: Request) -> str:
         return request.messages[-1].content if expands(request) else f"{dreamed(request)} in plain words"

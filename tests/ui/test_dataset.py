@@ -18,7 +18,7 @@ from augmentlm.runs.rows import read_run
 from augmentlm.runs.spec import check_steps
 from augmentlm.ui import dataset_shelf
 from augmentlm.ui.dataset import RECIPES, _Dataset
-from augmentlm.ui.dataset_shelf import forget_old
+from augmentlm.ui.run_folders import forget_old
 from scripted_page import NASTY, run_to_end
 from scripted_run import dreamed
 
@@ -86,7 +86,7 @@ def test_a_run_shows_rows_as_they_come_and_is_open_at_its_end(tab) -> None:
     assert ended[shelf.inside]["visible"]
     assert len(ended[shelf.rows]["choices"]) == 10
     assert ended[shelf.page]["maximum"] == 2
-    folder = shelf.find(ended[shelf.chosen]["value"])
+    folder = shelf.folders.find(ended[shelf.chosen]["value"])
     assert len((folder / "data.jsonl").read_text().splitlines()) == 12
     handed_out = Path(ended[shelf.download]["value"])
     assert handed_out.read_bytes() == (folder / "data.jsonl").read_bytes()
@@ -143,7 +143,7 @@ def test_a_file_that_a_kill_left_behind_its_rows_is_written_before_it_is_handed_
     page = tab()
     shelf = page.shelf
     name = start(page, n=5)[-1][shelf.chosen]["value"]
-    folder = shelf.find(name)
+    folder = shelf.folders.find(name)
     (folder / "data.jsonl").write_text("what the run had when it was begun\n")
     with closing(Journal(folder)) as journal:
         journal.set_meta("written", False)
@@ -156,7 +156,7 @@ def test_of_a_run_at_work_there_are_rows_to_read_and_no_file(tab, monkeypatch) -
     shelf = page.shelf
     name = start(page, n=5)[-1][shelf.chosen]["value"]
     monkeypatch.setattr(dataset_shelf, "ENDING_SECONDS", 0.1)
-    with held(shelf.find(name)):
+    with held(shelf.folders.find(name)):
         opened = shelf.open(name, "en")
     assert len(opened[shelf.rows]["choices"]) == 5
     assert opened[shelf.download] == {"interactive": False, "value": None, "__type__": "update"}
@@ -170,7 +170,7 @@ def test_the_file_of_a_run_that_takes_its_time_to_end_is_waited_for(tab) -> None
     ending, opened = threading.Event(), threading.Event()
 
     def end() -> None:
-        with held(shelf.find(name)):
+        with held(shelf.folders.find(name)):
             ending.set()
             opened.wait(0.5)
 
@@ -194,7 +194,7 @@ def test_an_estimate_says_what_the_run_would_take(tab) -> None:
     table = page.seeds.paste(SEEDS, False, "en")[page.seeds.table]
     shown = run_to_end(page._estimate(threading.Event(), "en", table, "", "", "expand", 400, "", "", 0.7, 256))
     assert "400 rows: about" in shown[-1][page.estimated]
-    assert not (page.shelf.root()).exists()
+    assert not (page.shelf.folders.root()).exists()
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_strangers_find_no_run_but_their_own(tab) -> None:
     page = tab(local=False)
     ended = start(page)[-1]
     name = ended[page.shelf.chosen]["value"]
-    assert page.shelf.find(name)
+    assert page.shelf.folders.find(name)
     assert len(name) > 32
     assert page.shelf._list(None, "en")["choices"] == []
     assert "at most 200 rows" in start(page, n=201)[-1][page.notes]
@@ -279,13 +279,13 @@ def test_what_is_asked_of_no_run_changes_something_that_gradio_can_show(tab) -> 
 def test_where_strangers_visit_old_runs_are_thrown_away_with_the_next(tab) -> None:
     page = tab(local=False)
     start(page)
-    [old] = page.shelf._root.iterdir()
+    [old] = page.shelf.folders.thrown_away.iterdir()
     start(page)
-    assert old.exists() and len(list(page.shelf._root.iterdir())) == 2
+    assert old.exists() and len(list(page.shelf.folders.thrown_away.iterdir())) == 2
     for path in old.rglob("*"):
         os.utime(path, (0, 0))
     start(page)
-    assert not old.exists() and len(list(page.shelf._root.iterdir())) == 2
+    assert not old.exists() and len(list(page.shelf.folders.thrown_away.iterdir())) == 2
 
 
 def test_what_a_run_at_work_takes_away_keeps_no_visitor_from_starting(tab, tmp_path, monkeypatch) -> None:
@@ -303,14 +303,14 @@ def test_a_page_of_a_damaged_run_is_a_sentence(tab, language, said) -> None:
     page = tab()
     name = start(page)[-1][page.shelf.chosen]["value"]
     assert page.shelf._turn(name, 1, language)[page.shelf.problem] == ""
-    (page.shelf.find(name) / FILE).write_bytes(b"torn" * 2000)
+    (page.shelf.folders.find(name) / FILE).write_bytes(b"torn" * 2000)
     assert said in page.shelf._turn(name, 1, language)[page.shelf.problem]
 
 
 def test_a_name_that_leads_out_of_the_folder_is_no_run(tab, tmp_path) -> None:
     page = tab()
     name = start(page)[-1][page.shelf.chosen]["value"]
-    read_run(page.shelf.find(name))
+    read_run(page.shelf.folders.find(name))
     (tmp_path / "runs" / name).rename(tmp_path / "elsewhere")
     for odd in ("../elsewhere", str(tmp_path / "elsewhere"), None, 7, ""):
-        assert page.shelf.find(odd) is None
+        assert page.shelf.folders.find(odd) is None

@@ -105,7 +105,7 @@ class _Dataset:
         return {self.progress: markup.waiting(language, None), self.latest: "", self.notes: ""}
 
     def _run(self, flag: threading.Event, language: str, *values: Any) -> Generator[Shown, None, Shown]:
-        folder = self.shelf.root() / time.strftime("%Y-%m-%d-%H%M%S")
+        folder = self.shelf.folders.root() / time.strftime("%Y-%m-%d-%H%M%S")
 
         def work(downloaded: Downloaded) -> Iterator[Progress]:
             seeds, steps, n, using = self._settings(*values)
@@ -127,7 +127,7 @@ class _Dataset:
     def _go_on(
         self, flag: threading.Event, language: str, name: str | None, wanted: float | None
     ) -> Generator[Shown, None, Shown]:
-        folder = self.shelf.find(name)
+        folder = self.shelf.folders.find(name)
 
         def work(downloaded: Downloaded) -> Iterator[Progress]:
             if folder is None:
@@ -159,7 +159,7 @@ class _Dataset:
             self.progress: view.summary(last, language) if last else "",
             self.notes: view.ending(last, problem, language),
             # Of what never began there is nothing to open: the run that stands there stays, and its name with it.
-            **(self.shelf.open(self.shelf.name(folder), language) if folder and last else {}),
+            **(self.shelf.open(self.shelf.folders.name(folder), language) if folder and last else {}),
         }
 
     def _estimate(self, flag: threading.Event, language: str, *values: Any) -> Generator[Shown, None, Shown]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,6 @@ from gradio.processing_utils import save_file_to_cache
 from augmentlm import schemas, tables
 from augmentlm.errors import AugmentLMError
 from augmentlm.runs import shelf
-from augmentlm.runs.journal import is_run
 from augmentlm.runs.outputs import Output
 from augmentlm.runs.rows import Record, Run, read_run
 from augmentlm.runs.run import output_of
@@ -25,6 +21,7 @@ from augmentlm.ui import dataset_view as view
 from augmentlm.ui import markup
 from augmentlm.ui.context import PRIVATE, Context, report
 from augmentlm.ui.dataset_push import Push, can_sign_in
+from augmentlm.ui.run_folders import RunFolders
 from augmentlm.ui.running import Runner, Shown
 from augmentlm.ui.texts import Language, say
 from augmentlm.weights import home
@@ -32,8 +29,6 @@ from augmentlm.weights import home
 PAGE = 10
 """Rows that are shown at once."""
 
-KEPT_SECONDS = 3 * 3600
-"""How long a visitor's run is kept where strangers visit, after the last that was done with it."""
 
 ENDING_SECONDS = 10.0
 """How long the file of a run that was stopped is waited for: the run ends after a step of the model, then writes it."""
@@ -50,7 +45,7 @@ class Shelf:
 
     def __init__(self, context: Context, tab: gr.Tab) -> None:
         self.context = context
-        self._root = None if context.local else Path(tempfile.mkdtemp(prefix="augmentlm-"))
+        self.folders = RunFolders(context.local)
         words = context.words
         with gr.Column(elem_classes="alm-panel") as self.panel:
             context.title("dataset.runs")
@@ -89,7 +84,7 @@ class Shelf:
                     self.report = words(gr.DownloadButton, {"label": "dataset.report"}, elem_classes="alm-quiet-button")
                 self.problem = gr.HTML(elem_id="dataset-problem")
                 self.charts = gr.HTML(elem_id="dataset-charts")
-                Push(context, self.find, self.chosen)
+                Push(context, self.folders.find, self.chosen)
                 with words(gr.Accordion, {"label": "dataset.read"}, open=False, elem_classes="alm-more"):
                     self.page = words(
                         gr.Slider,
@@ -138,30 +133,11 @@ class Shelf:
         for one in form:
             one.input(self._rewrite, [self.chosen, *form, language], [self.download, self.problem], **quick)
 
-    def root(self) -> Path:
-        """Where runs lie: in the user's own folder, or where strangers visit in one that is thrown away."""
-        if not self._root:
-            return home() / "runs"
-        forget_old(self._root)
-        return self._root / secrets.token_hex(16)
-
-    def find(self, name: Any) -> Path | None:
-        """The folder of the run of that name, None when there is none."""
-        if not isinstance(name, str) or not name:
-            return None
-        base = self._root or home() / "runs"
-        folder = base / name
-        inside = folder.resolve().is_relative_to(base.resolve())
-        return folder if inside and is_run(folder) else None
-
-    def name(self, folder: Path) -> str:
-        return folder.relative_to(self._root or home() / "runs").as_posix()
-
     def open(self, name: Any, language: str) -> Shown:
         """Everything about a run; of none, nothing."""
         from augmentlm.reports.dataset import PAGE, is_current
 
-        folder = self.find(name)
+        folder = self.folders.find(name)
         if folder is None:
             return {self.chosen: self._list(None, language), self.inside: gr.update(visible=False), self.problem: ""}
         data, behind = None, ""
@@ -196,7 +172,7 @@ class Shelf:
         """Write the report, show it, and offer it as a file."""
         from augmentlm.reports.dataset import run_report
 
-        folder = self.find(name)
+        folder = self.folders.find(name)
         if folder is None:
             return
         yield {self.problem: markup.waiting(language, None)}
@@ -225,7 +201,7 @@ class Shelf:
         return save_file_to_cache(file, self.download.GRADIO_CACHE)
 
     def _list(self, chosen: Any, language: str) -> Any:
-        if self._root:
+        if self.folders.thrown_away:
             return gr.update(visible=False, choices=[chosen] if chosen else [], value=chosen)
         found = [
             (
@@ -245,7 +221,7 @@ class Shelf:
         return gr.update(choices=found, value=chosen if chosen in names else None)
 
     def _turn(self, name: Any, page: float, language: str) -> Shown:
-        folder = self.find(name)
+        folder = self.folders.find(name)
         if folder is None:
             return {self.problem: gr.skip()}
         try:
@@ -254,7 +230,7 @@ class Shelf:
             return {self.problem: markup.error(error, language)}
 
     def _strike(self, name: Any, ticked: Any, language: str) -> Shown:
-        folder = self.find(name)
+        folder = self.folders.find(name)
         if folder is None:
             return {self.problem: gr.skip()}
         try:
@@ -265,7 +241,7 @@ class Shelf:
 
     def _rewrite(self, name: Any, schema: Any, kind: Any, with_seeds: bool, provenance: bool, language: str) -> Shown:
         """The file to download, in the form that was chosen."""
-        folder = self.find(name)
+        folder = self.folders.find(name)
         if folder is None:
             return {self.problem: gr.skip()}
         try:
@@ -273,16 +249,6 @@ class Shelf:
         except AugmentLMError as error:
             return {self.problem: markup.error(error, language), self.download: gr.update(interactive=False)}
         return {self.download: gr.update(value=self._handed_out(path), interactive=True), self.problem: ""}
-
-
-def forget_old(root: Path) -> None:
-    """Delete the visitors' runs in which nothing has happened for hours."""
-    for folder in root.iterdir():
-        with suppress(FileNotFoundError):  # a run at work, or another visitor's, takes files away meanwhile
-            changes = [path.stat().st_mtime for path in folder.rglob("*") if path.is_file()]
-            last = max(changes, default=folder.stat().st_mtime)
-            if time.time() - last > KEPT_SECONDS:
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pages(run: Run) -> int:
