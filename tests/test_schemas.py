@@ -148,10 +148,15 @@ def test_the_kept_form_of_an_example_reads_back() -> None:
         {"prompt": "a", "completion": "OLD", "better": "NEW"},
         {"question": "a", "answer": "OLD", "better": "NEW"},
         {"instruction": "a", "instances": [{"input": "", "output": "OLD"}], "better": "NEW"},
+        {"instruction": "a", "messages": [{"role": "user", "content": "OLD"}], "better": "NEW"},
+        {"instruction": "a", "output": "OLD", "answer": "NEW"},
+        {"prompt": "a", "completion": "OLD", "answer": "NEW"},
+        {"question": "a", "answer": "OLD", "output": "NEW"},
     ],
 )
 def test_a_mapped_response_counts_whatever_else_is_there(row) -> None:
-    [example] = schemas.read(Table((("Row 1", row),)), {"response": "better"}).examples
+    (column,) = [name for name, cell in row.items() if cell == "NEW"]
+    [example] = schemas.read(Table((("Row 1", row),)), {"response": column}).examples
     assert (example.instruction, example.response) == ("a", "NEW")
 
 

@@ -24,12 +24,13 @@ _PAIRS: dict[Name, tuple[tuple[str, str], ...]] = {
     "question": (("question", "answer"), ("question", "response")),
 }
 _INSTRUCTIONS = ("instruction", "prompt", "question")
-_RESPONSES = ("output", "completion", "answer")
+_RESPONSES = {"output": "instruction", "completion": "prompt", "answer": "question"}
 _KINDS = ("kind", "category", "task_type")
 _CHATS: dict[Name, tuple[str, str, str]] = {
     "messages": ("messages", "role", "content"),
     "sharegpt": ("conversations", "from", "value"),
 }
+_CHAT_COLUMNS = {column for column, _, _ in _CHATS.values()}
 _ROLES: dict[str, str] = {
     "human": "user", "gpt": "assistant", "bot": "assistant", "model": "assistant", "chatgpt": "assistant",
     "user": "user", "assistant": "assistant", "system": "system",
@@ -124,10 +125,17 @@ def _renamed(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, An
     for ours, theirs in columns.items():
         values[ours] = row.get(theirs)
     # What is mapped counts, whatever else is there.
-    known = {"messages", "conversations"} if "instruction" in columns else set()
-    if known or ("response" in columns and columns["response"].strip().lower() not in _RESPONSES):
-        known |= {"instances", *_RESPONSES}
-    return {name: cell for name, cell in values.items() if name in columns or name not in known}
+    beside: set[str] = set()
+    if "instruction" in columns:
+        beside = {*_CHAT_COLUMNS, "instances", *_RESPONSES}
+    elif "response" in columns:
+        beside = {"instances", *_RESPONSES}
+        theirs = columns["response"].strip().lower()
+        if _RESPONSES.get(theirs) in values:  # it stands where it always does: the schema is that of the table
+            beside.remove(theirs)
+        if any(name in values for name in _INSTRUCTIONS):
+            beside |= _CHAT_COLUMNS
+    return {name: cell for name, cell in values.items() if name in columns or name not in beside}
 
 
 def _read(schema: Name | None, row: Mapping[str, Any]) -> Example:

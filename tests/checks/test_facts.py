@@ -37,6 +37,8 @@ def test_hard_facts_are_found(text, facts):
         ("写20句话", "请写二十句话。"),
         ("花了105元，买25个", "花了一百零五元，买二十五个。"),
         ("write 25 lines", "Write twenty-five lines."),
+        ("write 25 lines", "Write just twenty five lines."),
+        ("2025年的计划", "二零二五年的计划"),
         ("for 17 guests", "For seventeen guests."),
         ("call it `my_var`", "Call it my_var."),
     ],

@@ -66,11 +66,18 @@ def test_the_same_words_again_and_again_are_a_loop():
         "https://a.example\nhttps://b.example\nhttps://c.example\nhttps://d.example",
         "| A | B | C | D | E | F |\n| --- | --- | --- | --- | --- | --- |\n| 1 | 2 | 3 | 4 | 5 | 6 |",
         "请解释“人工智能技术”的含义，并比较人工智能技术在医疗、人工智能技术在教育、人工智能技术在交通中的应用。",
+        "1. 사과를 먹어요. 이 문장을 번역하세요.\n2. 학교에 가요. 이 문장을 번역하세요.\n"
+        "3. 비가 와요. 이 문장을 번역하세요.\n4. 책을 읽어요. 이 문장을 번역하세요.",
         "周一：跳绳15分钟\n周二：跳绳15分钟\n周三：跳绳15分钟\n周四：跳绳15分钟",
     ],
 )
 def test_a_term_and_a_tables_rule_may_stand_there_often(text):
     assert loop(text) is None
+
+
+@pytest.mark.parametrize("text", ["abc," * 60, "| foo " * 60 + "|", "สวัสดีครับ" * 40, "Sure:\n" + "haha" * 50])
+def test_a_loop_without_words_is_one(text):
+    assert loop(text).code == "loop"
 
 
 def test_a_loop_below_a_wide_table_and_one_with_a_blank_in_chinese_are_seen():

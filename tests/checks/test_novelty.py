@@ -35,6 +35,7 @@ def test_chinese_is_compared_by_character():
     [
         ("Напиши рассказ про дождь и старый дом", "Напиши рассказ про снег и старый дом"),
         ("Γράψε ένα ποίημα για τη θάλασσα", "Γράψε ένα ποίημα για το βουνό"),
+        ("मेरी बेटी को एक कविता लिखो", "मेरी बेटी को एक कहानी लिखो"),
         ("اكتب قصة قصيرة عن المطر", "اكتب قصة قصيرة عن البحر"),
         ("Écris un poème sur l'été", "Écris un poème sur l'hiver"),
     ],
@@ -43,6 +44,10 @@ def test_words_of_every_script_are_compared(text, near):
     assert rouge_l(text, text + "!") == 1.0
     assert 0.5 < rouge_l(text, near) < 1.0
     assert rouge_l("3 " + text, "Что такое 3 цикла") < 0.6
+
+
+def test_vowel_signs_belong_to_their_words():
+    assert rouge_l("दिन", "दीन") == rouge_l("मेरी बेटी को बताओ", "मेरा बेटा का बात") == 0.0
 
 
 def test_an_accent_in_two_pieces_is_the_same_letter():

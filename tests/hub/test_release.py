@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -104,6 +105,8 @@ def test_a_private_repository_stays_private(hub):
         ({"notes.md": b"token hf_" + b"a" * 34}, "notes.md holds what looks like a token"),
         ({"late.txt": b"." * ((1 << 20) - 9) + b" hf_" + b"a" * 34}, "late.txt holds what looks like a token"),
         ({"a.md": b"key: sk-proj-" + b"aB3" * 16}, "a.md holds what looks like a token or a key (sk-proj-…)."),
+        ({"a.jsonl": json.dumps({"a": "is:\nsk-" + "0a1f" * 8}).encode()}, "a.jsonl holds what looks like a token"),
+        ({"a.jsonl": json.dumps({"a": "is:\nhf_" + "Ab1" * 12}).encode()}, "a.jsonl holds what looks like a token"),
         ({"a.md": b"OPENAI=sk-" + b"0a1f" * 8}, "a.md holds what looks like a token or a key (sk-0a1f0…)."),
         ({"c.json": b'{"base": "/home/ada/models/base"}'}, "c.json names a place of somebody's machine: /home/ada/"),
         ({"c.json": rb'{"base": "C:\\Users\\ada"}'}, "c.json names a place of somebody's machine"),

@@ -48,6 +48,7 @@ _NUMBER_WORDS |= {
     for place, one in enumerate(_ONES[1:10], 1)
 }
 _NUMBER_WORDS |= {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "once": "1", "twice": "2"}
+_COMPOUND = re.compile(rf"\b({'|'.join(_TENS)})[- ]({'|'.join(_ONES[1:10])})\b")
 _CHINESE_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2}
 _CHINESE_UNITS = {"十": 10, "百": 100, "千": 1000}
 _CHINESE_NUMBER = re.compile("[零一二三四五六七八九十两百千]+")
@@ -98,14 +99,17 @@ def _kept(fact: Fact, output: str) -> bool:
 
 def _numbers(text: str) -> set[str]:
     digits = {_number(match.group()) for match in re.finditer(r"\d+(?:[.,:/]\d+)*", text)}
-    spelled = re.findall(r"[a-z]+(?:-[a-z]+)?", text.lower())
-    words = {_NUMBER_WORDS[word] for each in spelled for word in (each, *each.split("-")) if word in _NUMBER_WORDS}
+    spelled = [*re.findall(r"[a-z]+", text.lower()), *(f"{ten}-{one}" for ten, one in _COMPOUND.findall(text.lower()))]
+    words = {_NUMBER_WORDS[word] for word in spelled if word in _NUMBER_WORDS}
     return digits | words | {number for run in _CHINESE_NUMBER.findall(text) for number in _chinese_numbers(run)}
 
 
 def _chinese_numbers(run: str) -> set[str]:
-    """The number that a run of Chinese numerals is, and what each of them is alone: 二十五 holds 25, 2, 10 and 5."""
+    """The number that a run of Chinese numerals is, also digit by digit as in years, and what each of them is alone:
+    二十五 holds 25, 2, 10 and 5."""
     each = {str(_CHINESE_DIGITS.get(char, _CHINESE_UNITS.get(char))) for char in run}
+    if not any(char in _CHINESE_UNITS for char in run):
+        return each | {"".join(str(_CHINESE_DIGITS[char]) for char in run)}
     total, digit = 0, None
     for char in run:
         if char in _CHINESE_DIGITS:

@@ -15,9 +15,15 @@ _COPIED, _COPIED_WORDS = 0.8, 20
 """A response of so many words that is nearer to an example's is copied: none of 2,820 in the teaching data is, where
 the examples' form is kept. Short ones may well be the same: a label, a number."""
 
-_CJK = r"\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff\uac00-\ud7af"
-_CHARACTER = re.compile(f"[{_CJK}]")
-_TOKEN = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
+_CHARACTERS = r"\u3400-\u9fff\uf900-\ufaff\u3040-\u30ff"  # Chinese and Japanese
+_CJK = rf"{_CHARACTERS}\uac00-\ud7af"
+# Vowel signs and accents of their own, and scripts whose words are full of them (Devanagari to Myanmar, Khmer).
+_MARKS = (
+    r"\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf-\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06dc"
+    r"\u0900-\u0963\u0966-\u0dff\u0e00-\u0eff\u0f18-\u0fbc\u1000-\u109f\u1780-\u17d3\u200c\u200d"
+)
+_CHARACTER = re.compile(f"[{_CHARACTERS}]")
+_TOKEN = re.compile(rf"[{_CJK}]|(?:[^\W_{_CJK}]|[{_MARKS}])+")
 
 
 def tokens(text: str) -> list[str]:
@@ -25,8 +31,8 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(unicodedata.normalize("NFC", text.lower()))
 
 
-def is_cjk(token: str) -> bool:
-    """Whether one of `tokens` is a Chinese, Japanese or Korean character."""
+def is_character(token: str) -> bool:
+    """Whether one of `tokens` is a Chinese or Japanese character, of which two are about a word."""
     return _CHARACTER.fullmatch(token) is not None
 
 

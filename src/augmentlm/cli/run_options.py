@@ -93,7 +93,7 @@ def add_parser(verbs: Any) -> None:
 
 def of_begun(options: argparse.Namespace, before: Output) -> Output:
     """How the data set of a run that was begun before is written now. Raises `InputError` for an option that says how
-    rows are made: that is settled."""
+    rows are made, where it has another value than it usually has: that is settled."""
     usual = argparse.ArgumentParser()
     add_parser(usual.add_subparsers())
     settled = {"out", "n", "no_report", "format", "file", "with_seeds", "bare"}

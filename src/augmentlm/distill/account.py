@@ -10,6 +10,7 @@ from typing import Any
 
 from augmentlm.distill.curve import CURVE, LOSS
 from augmentlm.drafts import draft_of, write_text
+from augmentlm.errors import InputError
 
 ACCOUNT = "training.json"
 
@@ -59,6 +60,8 @@ def _found(adapter: Path, name: str) -> Path | None:
 
 
 def digest_of(adapter: Path) -> str:
-    """Short for the weights of an adapter; by their content, as a folder may be moved."""
+    """Short for the weights of an adapter; by their content, as a folder may be moved. Raises `InputError` without."""
     weights = b"".join(path.read_bytes() for path in sorted(adapter.glob("adapter_model.*")))
+    if not weights:
+        raise InputError(f"There is no adapter in {adapter}.", hint="Name the folder that adapter_config.json is in.")
     return hashlib.sha256(weights).hexdigest()[:16]

@@ -12,6 +12,8 @@ from augmentlm.distill.account import digest_of
 from augmentlm.distill.recipe import Recipe
 from augmentlm.errors import InputError
 
+_BEGIN = "begin.json"
+
 
 def same_recipe(recipe: Recipe, out: Path) -> None:
     """Note the recipe in `out`, or refuse to go on there with another one: its rows and shapes would not fit."""
@@ -29,10 +31,13 @@ def same_recipe(recipe: Recipe, out: Path) -> None:
         )
 
 
-def same_begin(begin: Path | None, out: Path) -> None:
-    """Note the weights that are taught on in `out`, or refuse to go on there with others."""
+def same_begin(begin: Path | None, out: Path, ended: bool = False) -> None:
+    """Note the weights that are taught on in `out`, or refuse to go on there with others. What has `ended` is compared
+    alone."""
     begun = digest_of(begin) if begin else "base"
-    if _noted(out, "begin.json", begun) != begun:
+    # Before there was this note, the files of the reference were named by it.
+    named = next((file.name.rpartition("-")[0] for file in (out / "reference").glob("*-*.jsonl")), begun)
+    if (named if ended and not (out / _BEGIN).exists() else _noted(out, _BEGIN, named)) != begun:
         raise InputError(
             f"The training in {out} began from another adapter.",
             hint="Give the --begin that it was started with, or another --out.",

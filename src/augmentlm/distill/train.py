@@ -81,7 +81,7 @@ def train(recipe: Recipe, base: Path, data: Path, out: Path, begin: Path | None 
     files = files_of([found[index] for row in rows for index in row], data)
     same_data(files, out)
     if (out / ACCOUNT).exists() and trained.exists():
-        same_begin(begin, out)
+        same_begin(begin, out, ended=True)
         print(f"{out} holds this training already, and it has ended.", file=sys.stderr)
         return trained
     arguments = _arguments(recipe, out)

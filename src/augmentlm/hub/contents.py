@@ -22,9 +22,11 @@ _PICKLE_STARTS = tuple(b"\x80" + bytes([protocol]) for protocol in range(2, 6))
 _TORCH_ARCHIVE = b"PK\x03\x04"  # torch.save writes a zip with a pickle in it
 
 _SECRETS = re.compile(
-    # Slugs are no keys, such as those of task-management-tools: keys have a digit and a long part without hyphens.
-    rb"(?<![A-Za-z0-9_-])(?:hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{36,}|AKIA[0-9A-Z]{16}"
-    rb"|sk-(?=[\w-]*\d)[A-Za-z0-9_-]*?[A-Za-z0-9_]{16,})"
+    rb"hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{36,}|AKIA[0-9A-Z]{16}"
+    # Slugs are no keys, such as those of task-management-tools: keys have a digit and a long part without hyphens, and
+    # no letter before them but that of an escape.
+    rb"|(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
+    rb"sk-(?=[\w-]*\d)[A-Za-z0-9_-]*?[A-Za-z0-9_]{16,}"
     rb"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
 _PLACES = re.compile(
