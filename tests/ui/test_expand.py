@@ -128,7 +128,7 @@ def test_an_uploaded_file_goes_into_the_box_and_means_the_same_there(tmp_path, n
 
 
 def test_a_file_that_is_too_long_or_broken_leaves_the_box_alone(tmp_path) -> None:
-    path = tmp_path / "a.jsonl"
+    path = tmp_path / "a.txt"
     for content, sentence in (("a\n" * 1000, "1,000 new instructions"), ("", "There is no data in it.")):
         path.write_text(content)
         text, _, problem = _upload(str(path), "en")
