@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from augmentlm.drafts import draft_of
 from augmentlm.errors import InputError, unwritable
@@ -31,11 +31,19 @@ INSTRUCTION_COLUMNS = ("instruction", "prompt", "question")
 _PAIR_HINT = "Name the columns " + ", ".join(f"{left}/{right}" for left, right in PAIR_COLUMNS) + "."
 _INSTRUCTION_HINT = f"Name the column {', '.join(INSTRUCTION_COLUMNS[:-1])} or {INSTRUCTION_COLUMNS[-1]}."
 _DELIMITERS = (",", ";", "\t")
-_LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*"|\[\s*[\["{\]])')
+Form = Literal["json", "delimited"]
+_FORMS: dict[str, Form] = {".jsonl": "json", ".json": "json", ".csv": "delimited", ".tsv": "delimited"}
+# A prompt may well begin with a bracket or a brace, so it must look like JSON to be read as JSON.
+LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*"|\[\s*[\["{\]])')
 
 T = TypeVar("T")
 Row = tuple[str, Any]
 """Where a value stands, in words for a person ("Line 3"), and the value."""
+
+
+def form_of(source: Path | str) -> Form | None:
+    """How a file is written, told by its name; None when that doesn't tell, and for pasted text."""
+    return _FORMS.get(source.suffix.lower()) if isinstance(source, Path) else None
 
 
 def read_text(path: Path) -> str:
@@ -51,7 +59,7 @@ def read_text(path: Path) -> str:
 def read_pairs(source: Path | str) -> list[Pair]:
     """Pairs of instruction and response from JSONL, a JSON list or CSV. Raises `InputError` naming the row."""
     text = _text(source)
-    is_json = _is_json_file(source) or text.lstrip().startswith(("{", "["))
+    is_json = form_of(source) == "json" or text.lstrip().startswith(("{", "["))
     rows = _json_rows(text) if is_json else _csv_rows(text, PAIR_COLUMNS, _PAIR_HINT)
     return _some([_pair(where, value) for where, value in rows])
 
@@ -59,12 +67,11 @@ def read_pairs(source: Path | str) -> list[Pair]:
 def read_instructions(source: Path | str) -> list[str]:
     """Instructions from JSONL, a JSON list, CSV, or plain text with one a line. Raises `InputError` naming the row."""
     text = _text(source)
-    is_table = isinstance(source, Path) and source.suffix.lower() in {".csv", ".tsv"}
+    form = form_of(source)
     columns = tuple((name,) for name in INSTRUCTION_COLUMNS)
-    # A prompt may well start with a bracket or a brace, so pasted text must look like JSON to be read as JSON.
-    if _is_json_file(source) or _LOOKS_LIKE_JSON.match(text):
+    if form == "json" or LOOKS_LIKE_JSON.match(text):
         rows = _json_rows(text)
-    elif is_table or ("\n" in text and _delimiter(text, columns)):
+    elif form == "delimited" or ("\n" in text and _delimiter(text, columns)):
         rows = _csv_rows(text, columns, _INSTRUCTION_HINT)
     else:
         rows = _lines(text)
@@ -83,10 +90,6 @@ def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any] | Pair]) -> int:
     except OSError as error:
         raise unwritable(path, error) from error
     return count
-
-
-def _is_json_file(source: Path | str) -> bool:
-    return isinstance(source, Path) and source.suffix.lower() in {".jsonl", ".json"}
 
 
 def _text(source: Path | str) -> str:

@@ -8,7 +8,7 @@ import time
 import pytest
 from app_process import serving
 from at_the_page import faults, open_tab, overflow, run_button, stop_button
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from augmentlm import catalog
 from augmentlm.arena.votes import Votes
@@ -225,13 +225,18 @@ def test_the_next_duel_is_shown_as_the_visitor_chose_to_see_the_one_before(visit
     expect(changes.first).to_be_visible()
 
 
-def test_answers_show_what_the_prompts_lead_to(visit, votes) -> None:
-    page = visit()
+def answering(page: Page) -> Locator:
+    """The button that has the prompts of a finished duel answered."""
     duel(page, "write about birds")
     both_begun(page)
     expect(run_button(page).first).to_be_visible()
     page.locator(".alm-answers button.label-wrap").click()
-    page.get_by_role("button", name="Answer all three").click()
+    return page.get_by_role("button", name="Answer all three")
+
+
+def test_answers_show_what_the_prompts_lead_to(visit, votes) -> None:
+    page = visit()
+    answering(page).click()
     for name in ("raw", "a", "b"):
         expect(page.locator(f"#compare-answer-{name} .alm-text")).to_contain_text(LARGE_WROTE)
     expect(page.locator("#compare-answers-notes")).to_contain_text("All three answered by Qwen2.5 Coder 1.5B Instruct.")
@@ -254,13 +259,10 @@ def test_nobody_is_kept_out_and_a_phone_needs_no_sideways_scrolling(visit, votes
 
 def test_answers_have_no_key_and_go_when_other_texts_are_compared(visit, votes) -> None:
     page = visit()
-    duel(page, "write about birds")
-    both_begun(page)
-    expect(run_button(page).first).to_be_visible()
-    page.locator(".alm-answers button.label-wrap").click()
-    answering = page.get_by_role("button", name="Answer all three")
-    expect(page.locator(".alm-answers .alm-key")).to_have_count(0)
-    answering.click()
+    answer_all = answering(page)
+    expect(page.locator(".alm-answers .alm-keys")).to_have_count(0)
+    expect(page.locator("#tab-compare .alm-keys").first).to_be_visible()  # that of Compare
+    answer_all.click()
     answer, notes = page.locator("#compare-answer-a"), page.locator("#compare-answers-notes")
     expect(notes).to_contain_text("All three answered by")
     run_button(page).first.click()
@@ -268,8 +270,8 @@ def test_answers_have_no_key_and_go_when_other_texts_are_compared(visit, votes) 
     expect(notes).not_to_contain_text("All three answered by")
     both_begun(page)
     expect(run_button(page).first).to_be_visible()
-    answering.click()
+    answer_all.click()
     run_button(page).first.click()  # while they are written
-    expect(answering).to_be_visible()
+    expect(answer_all).to_be_visible()
     both_begun(page)
     expect(answer).not_to_contain_text(LARGE_WROTE)

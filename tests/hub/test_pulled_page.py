@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -92,11 +93,12 @@ def test_the_models_tab_shows_it_with_its_card_as_text(home, page) -> None:
         tab = _Models(page(), place)
     assert tab.pulled.value == ""
     pulled.pull("eve/hers")
-    shown = tab._refresh("anna", "en")[tab.pulled]
+    visitor = SimpleNamespace(session_hash="anna")
+    shown = tab._refresh(visitor, "en")[tab.pulled]
     assert "Adapters from the hub" in shown and "improves prompts" in shown and "<h1>Hers</h1>" in shown
     assert "<script>" not in shown and "license: mit" not in shown and "not stated" in shown
     pulled.pull("eve/whole")
-    assert "eve/whole" not in tab._refresh("anna", "en")[tab.pulled]
+    assert "eve/whole" not in tab._refresh(visitor, "en")[tab.pulled]
 
 
 def test_strangers_see_nothing_of_what_was_pulled(home, page) -> None:

@@ -105,7 +105,7 @@ def test_a_download_shows_its_progress_and_then_the_model_is_here(server, tiny, 
     assert 'role="progressbar"' in said[0]
     assert said[-1] == ""
     assert is_cached(tiny.artifact)
-    shown = tab._refresh("anna", "en")
+    shown = tab._refresh(ANNA, "en")
     assert "here already" in shown[card.body]
     assert not shown[card.download]["visible"]
 
@@ -115,13 +115,13 @@ def test_a_download_that_is_cancelled_can_be_taken_up_again(server, tiny, tab) -
     flag = threading.Event()
     flag.set()
     assert "Cancelled; what was downloaded is kept" in list(tab._download(tiny, flag, "en"))[-1]
-    assert tab._refresh("anna", "en")[tab.cards[0].download]["visible"]
+    assert tab._refresh(ANNA, "en")[tab.cards[0].download]["visible"]
 
 
 def test_a_download_that_fails_says_why(server, tiny, tab) -> None:
     server.put(HUB_PATH, bytes(len(BODY)))
     assert "wrong digest" in list(tab._download(tiny, threading.Event(), "en"))[-1]
-    assert tab._refresh("anna", "en")[tab.cards[0].download]["visible"]
+    assert tab._refresh(ANNA, "en")[tab.cards[0].download]["visible"]
 
 
 def test_a_download_that_never_began_says_so_and_can_be_asked_for_again(tiny, tab) -> None:
@@ -142,7 +142,7 @@ def test_a_download_that_goes_on_is_not_offered_again(tiny, tab) -> None:
     events = {event.name: event for event in gr.context.Context.root_block.fns.values()}
     [card] = tab.cards
     events["begin"].fn(ANNA, "en")
-    selected = events["_selected"]
+    selected = events["_refresh"]
     assert not selected.fn(ANNA, "en")[card.download]["visible"]
     assert selected.fn(SimpleNamespace(session_hash="ben"), "en")[card.download]["visible"]
     events["cancel"].fn(ANNA)
@@ -152,4 +152,4 @@ def test_a_download_that_goes_on_is_not_offered_again(tiny, tab) -> None:
 @pytest.mark.parametrize("tab", [False], indirect=True)
 def test_strangers_are_offered_no_downloads(server, tiny, tab) -> None:
     assert not tab.cards[0].download.visible
-    assert not tab._refresh("anna", "en")[tab.cards[0].download]["visible"]
+    assert not tab._refresh(ANNA, "en")[tab.cards[0].download]["visible"]

@@ -58,6 +58,19 @@ def test_a_run_that_was_replaced_while_it_waited_is_over_and_leaves_the_new_one_
         assert flags[0].is_set() and not stops.is_newest("anna", "refine", flags[0])
 
 
+def test_a_run_that_is_dropped_stops_and_shows_nothing_whether_it_goes_on_or_waits() -> None:
+    stops = Stops()
+    stops.drop("anna", "answers")  # nothing there
+    stops.begin("anna", "answers")
+    going = stops.take("anna", "answers")
+    stops.drop("anna", "answers")
+    assert going.is_set() and not stops.is_newest("anna", "answers", going) and not stops.is_running("anna", "answers")
+    ticket = stops.begin("anna", "answers")
+    stops.drop("anna", "answers")
+    late = stops.take("anna", "answers", ticket)
+    assert late.is_set() and not stops.is_newest("anna", "answers", late) and not stops.is_waiting("anna", "answers")
+
+
 def test_a_run_that_comes_when_its_page_is_closed_is_over() -> None:
     stops = Stops()
     ticket = stops.begin("anna", "refine")

@@ -37,18 +37,15 @@ _INNER_CAPITAL = re.compile(r"^(?:[A-ZÀ-ÖØ-Þ]{2,}[\w+#]*|[A-Z]?[a-zß-öø-�
 _NOT_NAMES = frozenset(
     "I I'm I’m I'd I'll I've I’ve Im ASAP FYI OK TLDR PLS PLZ BTW THX Q A Please Thanks Hi Hello Hey Dear".split()
 )
-_ONES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
-_ONES += ["seventeen", "eighteen", "nineteen"]
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_ONES)} | {"hundred": "100", "half": "1/2"}
-_NUMBER_WORDS |= {word: str(number) for number, word in zip(range(20, 100, 10), _TENS, strict=True)}
-_NUMBER_WORDS |= {
-    f"{ten}-{one}": str(number + place)
-    for number, ten in zip(range(20, 100, 10), _TENS, strict=True)
-    for place, one in enumerate(_ONES[1:10], 1)
+_DIGITS = "zero one two three four five six seven eight nine".split()
+_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_TENS = {
+    word: 10 * number for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
 }
+_NUMBER_WORDS = {word: str(number) for number, word in enumerate(_DIGITS + _TEENS)}
+_NUMBER_WORDS |= {word: str(number) for word, number in _TENS.items()} | {"hundred": "100", "half": "1/2"}
 _NUMBER_WORDS |= {"first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5", "once": "1", "twice": "2"}
-_COMPOUND = re.compile(rf"\b({'|'.join(_TENS)})[- ]({'|'.join(_ONES[1:10])})\b")
+_COMPOUND = re.compile(rf"\b({'|'.join(_TENS)})[- ]({'|'.join(_DIGITS[1:])})\b")
 _CHINESE_DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2}
 _CHINESE_UNITS = {"十": 10, "百": 100, "千": 1000}
 _CHINESE_NUMBER = re.compile("[零一二三四五六七八九十两百千]+")
@@ -99,8 +96,9 @@ def _kept(fact: Fact, output: str) -> bool:
 
 def _numbers(text: str) -> set[str]:
     digits = {_number(match.group()) for match in re.finditer(r"\d+(?:[.,:/]\d+)*", text)}
-    spelled = [*re.findall(r"[a-z]+", text.lower()), *(f"{ten}-{one}" for ten, one in _COMPOUND.findall(text.lower()))]
-    words = {_NUMBER_WORDS[word] for word in spelled if word in _NUMBER_WORDS}
+    lower = text.lower()
+    words = {_NUMBER_WORDS[word] for word in re.findall(r"[a-z]+", lower) if word in _NUMBER_WORDS}
+    words |= {str(_TENS[ten] + _DIGITS.index(one)) for ten, one in _COMPOUND.findall(lower)}
     return digits | words | {number for run in _CHINESE_NUMBER.findall(text) for number in _chinese_numbers(run)}
 
 

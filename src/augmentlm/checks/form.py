@@ -77,15 +77,16 @@ def repeats(response: str) -> Finding | None:
 def loop(text: str) -> Finding | None:
     """The same few words again and again."""
     found = tokens(text)
-    in_characters = 2 * sum(map(is_character, found)) > len(found)
-    in_words = not in_characters and " " in text
-    words = text.split() if in_words else found if in_characters else list(text)
-    size = _LOOP_WORDS if in_words else _LOOP_CHARACTERS
+    if 2 * sum(map(is_character, found)) > len(found):
+        words, size, between = found, _LOOP_CHARACTERS, ""
+    elif " " in text:
+        words, size, between = text.split(), _LOOP_WORDS, " "
+    else:
+        words, size, between = list(text), _LOOP_CHARACTERS, ""
     runs = Counter(tuple(words[start : start + size]) for start in range(len(words) - size + 1))
     for run, times in runs.most_common():
         if times < _LOOP_TIMES:
             break
         if len(set(run)) > 1 and not _RULES.issuperset(run):
-            said = (" " if in_words else "").join(run)
-            return Finding("loop", f"{said!r} stands there {times} times")
+            return Finding("loop", f"{between.join(run)!r} stands there {times} times")
     return None

@@ -8,7 +8,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from augmentlm.augmenter import Augmenter
-from augmentlm.checks.novelty import NEAR_COPY
 from augmentlm.engines.refused import Patience, Refusal, made_or_refused, plain_input
 from augmentlm.errors import InputError, StoppedError
 from augmentlm.results import Result
@@ -35,7 +34,7 @@ class Maker:
     """Makes texts with one augmenter."""
 
     def __init__(
-        self, augmenter: Augmenter, sampling: dict[str, object], stop: threading.Event, near_copy: float = NEAR_COPY
+        self, augmenter: Augmenter, sampling: dict[str, object], stop: threading.Event, near_copy: float
     ) -> None:
         self._augmenter = augmenter
         self._sampling = sampling

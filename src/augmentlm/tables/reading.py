@@ -8,19 +8,15 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from augmentlm.errors import InputError
-from augmentlm.formats import read_text
+from augmentlm.formats import LOOKS_LIKE_JSON, Form, form_of, read_text
 from augmentlm.tables.extras import need
 
-Form = Literal["json", "delimited"]
 SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
-_FORMS: dict[str, Form] = {".jsonl": "json", ".json": "json", ".csv": "delimited", ".tsv": "delimited"}
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 _DELIMITERS = ",;\t"
-# A prompt may well begin with a bracket or a brace, so it must look like JSON to be read as JSON.
-_LOOKS_LIKE_JSON = re.compile(r'\s*(?:\{\s*"|\[\s*[\["{\]])')
 _KNOWN = {"instruction", "prompt", "question", "messages", "conversations"}
 
 
@@ -44,7 +40,7 @@ def read(source: str | Path) -> Table:
     elif path.suffix.lower() == ".parquet":
         found = _parquet(path)
     elif path.exists() or path.suffix.lower() in SUFFIXES or not _HUB_ID.fullmatch(str(source)):
-        found = parse(read_text(path), _FORMS.get(path.suffix.lower()))
+        found = parse(read_text(path), form_of(path))
     else:
         found = _hub(str(source))
     return _some(found)
@@ -56,7 +52,7 @@ def parse(text: str, form: Form | None = None) -> Table:
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip("\n\0 \t"):
         raise InputError("There is no data in it.", hint="Give at least one row.")
-    if form == "json" or (form is None and _LOOKS_LIKE_JSON.match(text)):
+    if form == "json" or (form is None and LOOKS_LIKE_JSON.match(text)):
         return _some(_json(text))
     names = {cell.strip('" ').lower() for cell in re.split("[,;\t]", text.lstrip("\n").split("\n", 1)[0])}
     if form == "delimited" or names & _KNOWN:

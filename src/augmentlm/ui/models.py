@@ -61,7 +61,7 @@ class _Models:
             with gr.Row(elem_classes="alm-cards"):
                 self.cards += [self._card(entry) for entry in catalog.models().values() if entry.family in families]
         self.pulled = words(gr.HTML, {"value": self._pulled})
-        tab.select(self._selected, context.language, self._changing, queue=False, **PRIVATE)
+        tab.select(self._refresh, context.language, self._changing, queue=False, **PRIVATE)
         for card in self.cards:
             self._wire(card)
 
@@ -106,13 +106,13 @@ class _Models:
         def finish(request: gr.Request, language: str) -> Shown:
             context.readiness.start()  # what it lacked may have come with these weights
             # Models may share their weights, so all cards are drawn anew.
-            return {**self._refresh(session(request), language), card.cancel: gr.update(visible=False)}
+            return {**self._refresh(request, language), card.cancel: gr.update(visible=False)}
 
         def fail(request: gr.Request, language: str) -> Shown:
             """The download never came to its turn, as when the queue is full."""
             cancel(request)
             back = {card.cancel: gr.update(visible=False), card.note: markup.not_begun(language)}
-            return {**self._refresh(session(request), language), **back}
+            return {**self._refresh(request, language), **back}
 
         def cancel(request: gr.Request) -> None:
             context.stops.stop(session(request), place)
@@ -155,17 +155,14 @@ class _Models:
         """What `_refresh` draws anew."""
         return [self.computer, self.pulled, *(part for card in self.cards for part in (card.body, card.download))]
 
-    def _selected(self, request: gr.Request, language: str) -> Shown:
-        return self._refresh(session(request), language)
-
-    def _refresh(self, visitor: str, language: str) -> Shown:
+    def _refresh(self, request: gr.Request, language: str) -> Shown:
         """What is downloaded and what is free may have changed. A download that is going on can only be cancelled."""
         self.machine = inspect()
         shown: dict[Any, Any] = {self.computer: cards.computer(self.machine, language)}
         shown[self.pulled] = self._pulled(language)
         for card in self.cards:
             shown[card.body] = cards.card(card.model, self.machine, language)
-            is_coming = self.context.stops.is_running(visitor, _place(card.model))
+            is_coming = self.context.stops.is_running(session(request), _place(card.model))
             shown[card.download] = gr.update(visible=self._offered(card.model) and not is_coming)
         return shown
 

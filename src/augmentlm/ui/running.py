@@ -116,11 +116,9 @@ class Runner:
 
     def drop_when(self, pressed: gr.Button, boxes: list[Any]) -> None:
         """When another button is pressed, what this run has shown is out of date: it ends, and its boxes are empty."""
-        stops, place = self._context.stops, self._place
 
         def drop(request: gr.Request) -> Shown:
-            visitor = session(request)
-            stops.end(visitor, place, stops.take(visitor, place, stops.begin(visitor, place)))
+            self._context.stops.drop(session(request), self._place)
             return {**dict.fromkeys(boxes, ""), **self._ready()}
 
         pressed.click(drop, None, [*boxes, self.button, self._stop], queue=False, **PRIVATE)

@@ -87,6 +87,14 @@ class Stops:
             if self._newest.get((session, place)) is flag:
                 del self._newest[session, place]
 
+    def drop(self, session: str, place: str) -> None:
+        """Stop what a session runs, or waits for, in a place, and let it show nothing any more."""
+        with self._lock:
+            flag = self._newest.pop((session, place), None)
+            self._waiting.pop((session, place), None)
+        if flag:
+            flag.set()
+
     def stop(self, session: str, place: str) -> None:
         """Stop what a session runs, or waits for, in a place."""
         with self._lock:
